@@ -1,0 +1,443 @@
+"""What the estimators share: parameters, fit as a list of steps, fitted attributes."""
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from skgn._compat import Interval, StrOptions, check_sample_weight, validate_data
+from skgn._version import __version__
+from skgn.model.activations import ACTIVATIONS
+from skgn.model.inputs import Standardisation
+from skgn.model.losses import Loss
+from skgn.model.network import Network
+from skgn.model.objective import Objective
+from skgn.model.prediction import Predictor
+from skgn.steps.first_layer import FirstLayer
+from skgn.steps.kronecker import KroneckerStep
+from skgn.training.damping import DEFAULT_DAMPING, GainRatioDamping
+from skgn.training.full_batch import Outcome, train
+from skgn.training.stopping import Stopping
+from skgn.typing import Array
+
+#: What a user can do about a fit that ended for one of these reasons.
+ADVICE = {
+    "max_iter": (
+        "The fit reached max_iter={max_iter} before it converged. Increase max_iter or "
+        "alpha, or set early_stopping=True or a cost_threshold."
+    ),
+    "damping": (
+        "The fit stopped after {n_iter} iterations because no step of any size lowered "
+        "the objective; the best weights are kept. Use standardize=True or rescale the "
+        "columns of X, increase alpha, or fit in float64."
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows with encoded targets and raw weights.
+
+    Attributes
+    ----------
+    X : ndarray or csr_array of shape (m, n)
+    targets : ndarray
+        In the form the loss takes.
+    weights : ndarray of shape (m,), float64
+    """
+
+    X: Any
+    targets: NDArray[Any]
+    weights: Array
+
+    def take(self, index: NDArray[Any]) -> "Rows":
+        """Return the rows of an index or a mask."""
+        return Rows(self.X[index], self.targets[index], self.weights[index])
+
+    def positive(self) -> "Rows":
+        """Return the rows of positive weight."""
+        keep = self.weights > 0
+        return self if keep.all() else self.take(keep)
+
+
+class BaseGaussNewtonMLP(BaseEstimator, ABC):
+    """Parameters and fit of the Gauss-Newton multi-layer perceptrons."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions(set(ACTIVATIONS)), "array-like"],
+        "solver": [StrOptions({"kronecker"})],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "damping": [Interval(Real, 0, None, closed="neither"), None],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "cost_threshold": [Interval(Real, 0, None, closed="left"), None],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "standardize": ["boolean"],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    # What a subclass knows of its targets.
+
+    @property
+    @abstractmethod
+    def _loss(self) -> Loss:
+        """The loss of the targets last encoded."""
+
+    @abstractmethod
+    def _encode_training(self, y: Any, weights: Array) -> tuple[NDArray[Any], Array]:
+        """Learn the form of the targets; return them encoded, and the final weights."""
+
+    @abstractmethod
+    def _encode_validation(self, y: Any, weights: Array) -> tuple[NDArray[Any], Array]:
+        """Return validation targets in the form learned, and the final weights."""
+
+    @abstractmethod
+    def _mean_target(self, rows: Rows) -> Array:
+        """Return the weighted mean prediction of a constant, shape (n_outputs_,)."""
+
+    @abstractmethod
+    def _split(
+        self, rows: Rows, random_state: np.random.RandomState
+    ) -> tuple[Rows, Rows]:
+        """Return training and validation rows, of which `validation_fraction`."""
+
+    # Fit.
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, validation: Any) -> None:
+        """Fit, or leave the estimator as it was."""
+        before = self.__dict__.copy()
+        try:
+            self._fit_steps(X, y, sample_weight, *validation)
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+        if self.stop_reason_ in ADVICE:
+            advice = ADVICE[self.stop_reason_]
+            message = advice.format(max_iter=self.max_iter, n_iter=self.n_iter_)
+            # the caller of fit, through scikit-learn's wrapper of it
+            warnings.warn(message, ConvergenceWarning, stacklevel=4)
+
+    def _fit_steps(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        X_val: Any,
+        y_val: Any,
+        sample_weight_val: Any,
+    ) -> None:
+        random_state = check_random_state(self.random_state)
+        sizes, activations = self._hidden_layers()
+        earlier = None
+        if self.warm_start and hasattr(self, "coefs_"):
+            earlier = (self.classes_, self.out_activation_, self._predictor())
+        rows = self._training_rows(X, y, sample_weight)
+        held_out = self._validation_rows(rows, X_val, y_val, sample_weight_val)
+        widths = (rows.X.shape[1], *sizes, self.n_outputs_)
+        network = Network.of(widths, activations)
+        if len(self.classes_) == 1:
+            self._set_single_class(network)
+            return
+        if self.early_stopping and held_out is None:
+            rows, held_out = self._split(rows, random_state)
+
+        row_weights = rows.weights / rows.weights.sum()
+        first = FirstLayer.of(rows.X, row_weights, self.standardize, random_state)
+        if earlier is None:
+            intercepts = self._loss.mean_link(self._mean_target(rows))
+            layers = network.initial_weights(random_state, intercepts)
+        else:
+            layers = self._continued_weights(*earlier, network, first.columns)
+        dtype = first.inputs.dtype
+        layers = [V.astype(dtype) for V in layers]
+        layers[0] = first.enter(layers[0])
+        network = replace(network, widths=(first.inputs.shape[1], *widths[1:]))
+        objective = Objective(
+            network=network,
+            loss=self._loss,
+            inputs=first.inputs,
+            targets=rows.targets,
+            row_weights=row_weights.astype(dtype),
+            alpha=float(self.alpha),
+        )
+        validate = None
+        if held_out is not None:
+            validate = self._validator(network, first, held_out)
+        theta = np.concatenate([V.ravel() for V in layers])
+        outcome = self._train(objective, theta, first, validate)
+
+        layers = [V.copy() for V in network.layers(outcome.theta)]
+        layers[0] = first.leave(layers[0])
+        self._set_weights(layers, first.columns, activations)
+        self._set_outcome(outcome)
+
+    def _hidden_layers(self) -> tuple[list[int], list[str]]:
+        """Return sizes and activations of the hidden layers."""
+        sizes = self.hidden_layer_sizes
+        sizes = [sizes] if isinstance(sizes, Integral) else list(sizes)
+        if not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
+            raise ValueError(
+                "hidden_layer_sizes must hold positive integers, one per hidden layer; "
+                f"got {self.hidden_layer_sizes!r}."
+            )
+        names = self.activation
+        names = [names] * len(sizes) if isinstance(names, str) else list(names)
+        if len(names) != len(sizes):
+            raise ValueError(
+                "activation must be one name, or one name per hidden layer; "
+                f"got {len(names)} names for {len(sizes)} hidden layers."
+            )
+        unknown = [name for name in names if name not in ACTIVATIONS]
+        if unknown:
+            raise ValueError(
+                f"activation must be among {sorted(ACTIVATIONS)}; got {unknown[0]!r}."
+            )
+        return [int(size) for size in sizes], [str(name) for name in names]
+
+    def _training_rows(self, X: Any, y: Any, sample_weight: Any) -> Rows:
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            dtype=(np.float64, np.float32),
+            multi_output=True,
+        )
+        weights = check_sample_weight(sample_weight, X)
+        rows = Rows(_as_csr_array(X), y, weights).positive()
+        targets, weights = self._encode_training(rows.targets, rows.weights)
+        return Rows(rows.X, targets, weights).positive()
+
+    def _validation_rows(
+        self, rows: Rows, X_val: Any, y_val: Any, sample_weight_val: Any
+    ) -> Rows | None:
+        if X_val is None and y_val is None:
+            if sample_weight_val is not None:
+                raise ValueError(
+                    "sample_weight_val is provided, but X_val and y_val were not."
+                )
+            return None
+        if y_val is None:
+            raise ValueError("X_val is provided, but y_val was not provided.")
+        if X_val is None:
+            raise ValueError("y_val is provided, but X_val was not provided.")
+        if not self.early_stopping:
+            raise ValueError(
+                "X_val and y_val are passed to fit while at the same time "
+                "early_stopping is False. When passing X_val and y_val to fit, "
+                "early_stopping should be set to True."
+            )
+        try:
+            X_val, y_val = validate_data(
+                self,
+                X_val,
+                y_val,
+                reset=False,
+                accept_sparse="csr",
+                dtype=rows.X.dtype,
+                multi_output=True,
+            )
+        except (TypeError, ValueError) as error:  # which speaks of X and y
+            raise type(error)(f"X_val, y_val: {error}") from error
+        weights = check_sample_weight(sample_weight_val, X_val, "sample_weight_val")
+        targets, weights = self._encode_validation(y_val, weights)
+        return Rows(_as_csr_array(X_val), targets, weights).positive()
+
+    def _validator(
+        self, network: Network, first: FirstLayer, held_out: Rows
+    ) -> Callable[[Array], float]:
+        """Return the validation log-loss as a function of the weights."""
+        inputs = first.other_rows(held_out.X)
+        trace = network.new_trace(inputs.shape[0], inputs.dtype)
+        weights = held_out.weights / held_out.weights.sum()
+
+        def validate(theta: Array) -> float:
+            V = network.layers(theta)
+            inputs.product(V[0], out=trace.Z[0])
+            network.forward(V, trace)
+            Z = trace.Z[-1].astype(np.float64)
+            return float(weights @ self._loss.pointwise(Z, held_out.targets).loss)
+
+        return validate
+
+    def _train(
+        self,
+        objective: Objective,
+        theta: Array,
+        first: FirstLayer,
+        validate: Callable[[Array], float] | None,
+    ) -> Outcome:
+        passes = objective.loss.root_columns(self.n_outputs_)
+        stopping = Stopping(
+            max_iter=self.max_iter,
+            tol=self.tol,
+            cost_threshold=self.cost_threshold,
+            n_iter_no_change=self.n_iter_no_change,
+        )
+        try:
+            return train(
+                objective,
+                theta,
+                KroneckerStep(first.factor, passes),
+                GainRatioDamping(self._initial_damping()),
+                stopping,
+                validate,
+                print if self.verbose else None,
+            )
+        except FloatingPointError as error:
+            raise ValueError(
+                "The network overflows on X at its initial weights. Use "
+                "standardize=True or rescale the columns of X."
+            ) from error
+
+    def _initial_damping(self) -> float:
+        return DEFAULT_DAMPING if self.damping is None else float(self.damping)
+
+    def _continued_weights(
+        self,
+        classes: NDArray[Any],
+        out_activation: str,
+        predictor: Predictor,
+        network: Network,
+        columns: Standardisation,
+    ) -> list[Array]:
+        """Return an earlier fit's weights, float64, for newly standardised columns.
+
+        The function of raw X that they express does not change.
+        """
+        same_kind = out_activation == self.out_activation_
+        if not (same_kind and np.array_equal(classes, self.classes_)):
+            raise ValueError(
+                "warm_start=True can only be used where `y` has the same classes as in "
+                f"the previous call to fit. Previously got {classes}, `y` has "
+                f"{self.classes_}."
+            )
+        if predictor.network != network:
+            raise ValueError(
+                "warm_start=True can only be used with the columns, hidden_layer_sizes "
+                "and activation of the previous call to fit. Previously got a network "
+                f"of widths {predictor.network.widths}, now {network.widths}."
+            )
+        layers = [V.copy() for V in predictor.layers]
+        W = layers[0][1:]
+        W /= predictor.columns.scale[:, None]
+        layers[0][0] += (columns.mean - predictor.columns.mean) @ W
+        W *= columns.scale[:, None]
+        return layers
+
+    # Fitted attributes.
+
+    def _set_weights(
+        self, layers: list[Array], columns: Standardisation, activations: list[str]
+    ) -> None:
+        """Store the weights for raw X, and the statistics that predictions use."""
+        dtype = layers[0].dtype
+        b = layers[0][0].astype(np.float64)
+        W = layers[0][1:] / columns.scale[:, None]
+        self.mean_, self.scale_ = columns.mean, columns.scale
+        self._intercepts_at_mean = b
+        self.coefs_ = [W.astype(dtype), *(V[1:].copy() for V in layers[1:])]
+        self.intercepts_ = [
+            (b - columns.mean @ W).astype(dtype),
+            *(V[0].copy() for V in layers[1:]),
+        ]
+        self.activations_ = tuple(activations)
+        self.n_layers_ = len(layers) + 1
+
+    def _set_outcome(self, outcome: Outcome) -> None:
+        """Store how the fit went."""
+        self.history_ = outcome.history
+        self.loss_curve_ = outcome.history["objective"].tolist()
+        self.loss_ = outcome.objective
+        self.best_loss_ = None if self.early_stopping else min(self.loss_curve_)
+        self.validation_scores_ = None
+        if self.early_stopping:
+            self.validation_scores_ = outcome.history["validation"].tolist()
+        self.n_iter_ = len(self.loss_curve_) - 1
+        self.damping_ = outcome.damping
+        self.stop_reason_ = outcome.reason
+
+    def _set_single_class(self, network: Network) -> None:
+        """Store zero weights: with one class there is nothing to fit."""
+        layers: list[Array] = [np.zeros(shape) for shape in network.shapes]
+        columns = Standardisation.none(network.widths[0])
+        self._set_weights(layers, columns, list(network.activation_names))
+        damping = self._initial_damping()
+        self._set_outcome(Outcome.nothing_to_fit(damping, "single_class"))
+
+    # Predict.
+
+    def _predictor(self) -> Predictor:
+        """Return the fitted network, in float64, for standardised columns."""
+        check_is_fitted(self)
+        layers = [
+            np.vstack([b, W]).astype(np.float64)
+            for b, W in zip(self.intercepts_, self.coefs_, strict=True)
+        ]
+        # the stored statistics, because folded weights have lost the digits of a
+        # column whose mean is many deviations
+        layers[0][0] = self._intercepts_at_mean
+        layers[0][1:] *= self.scale_[:, None]
+        widths = [len(layers[0]) - 1, *(V.shape[1] for V in layers)]
+        network = Network.of(widths, self.activations_)
+        return Predictor(network, layers, Standardisation(self.mean_, self.scale_))
+
+    def _outputs(self, X: Any) -> Array:
+        """Return the last layer's Z for `X`, shape (m, n_outputs_), float64."""
+        check_is_fitted(self)
+        X = validate_data(
+            self,
+            X,
+            reset=False,
+            accept_sparse="csr",
+            dtype=(np.float64, np.float32),
+        )
+        return self._predictor().outputs(_as_csr_array(X))
+
+    # Persistence: scikit-learn stamps its own classes only.
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state with the version of this package."""
+        return {**super().__getstate__(), "_skgn_version": __version__}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore the state; warn if another version of this package wrote it."""
+        version = state.get("_skgn_version", __version__)
+        if version != __version__:
+            warnings.warn(
+                InconsistentVersionWarning(
+                    estimator_name=f"skgn.{type(self).__name__}",
+                    current_sklearn_version=__version__,
+                    original_sklearn_version=version,
+                ),
+                stacklevel=2,
+            )
+        names = state.keys() - {"_skgn_version"}
+        super().__setstate__({name: state[name] for name in state if name in names})
+
+
+def _as_csr_array(X: Any) -> Any:
+    """Return sparse X as a csr_array without repeated entries; dense X as it is."""
+    if not sparse.issparse(X):
+        return X
+    X = sparse.csr_array(X)
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    return X

@@ -1,0 +1,1 @@
+"""Linear algebra of second-order methods; knows nothing of networks."""

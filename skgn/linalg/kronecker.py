@@ -1,0 +1,166 @@
+r"""Damped solves with a Kronecker product of two symmetric factors.
+
+For symmetric positive semi-definite ``S`` (input side) and ``Γ`` (output side) with
+eigendecompositions ``S = Q diag(s) Q'`` and ``Γ = U diag(g) U'``,
+
+    (S ⊗ Γ + λ I)^-1 G  =  Q [ (Q' G U) / (s g' + λ) ] U'
+
+where ``G`` has the shape (rows of S, rows of Γ) and the division is element by element.
+A factor is decomposed once and solved with for as many λ as are asked for.
+
+**Truncated factors.** Where ``S`` is too large to decompose, its k leading eigenpairs
+are kept and the rest is replaced by its mean eigenvalue τ,
+
+    S ≈ Q diag(s) Q' + τ (I - Q Q').
+
+The part of ``G`` outside the span of ``Q`` is then divided by ``τ g' + λ``. The leading
+pairs come from a randomised subspace iteration (Halko, Martinsson & Tropp, SIAM
+Review 53, 2011), which needs products with ``S`` alone.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import linalg
+
+from skgn.typing import Array
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A symmetric positive semi-definite matrix by its eigenpairs.
+
+    Attributes
+    ----------
+    values : ndarray of shape (k,)
+        Eigenvalues, not negative.
+    vectors : ndarray of shape (n, k) or None
+        Orthonormal eigenvectors in columns; None for a diagonal matrix.
+    rest : float or None
+        Eigenvalue of everything outside the span of `vectors`. None where there is
+        nothing: k = n, or the matrix and all it is applied to live in that span.
+    """
+
+    values: Array
+    vectors: Array | None
+    rest: float | None = None
+
+    @classmethod
+    def decompose(cls, matrix: Array, rank_tolerance: float | None = None) -> "Factor":
+        """Decompose a symmetric matrix.
+
+        Eigenpairs of at most `rank_tolerance` times the largest eigenvalue are left out.
+
+        Raises
+        ------
+        LinAlgError
+            If the matrix is not finite.
+        """
+        if not np.all(np.isfinite(matrix)):
+            raise np.linalg.LinAlgError("a curvature factor is not finite")
+        if len(matrix) == 1:
+            return cls(np.maximum(matrix[0], 0), None)
+        values, vectors = np.linalg.eigh(matrix)
+        values = np.maximum(values, 0)
+        if rank_tolerance is not None:
+            keep = values > rank_tolerance * values[-1]
+            values, vectors = values[keep], vectors[:, keep]
+        return cls(values, vectors)
+
+    def astype(self, dtype: Any) -> "Factor":
+        """Return the factor in another precision."""
+        vectors = self.vectors
+        if vectors is not None:
+            vectors = vectors.astype(dtype, copy=False)
+        return Factor(self.values.astype(dtype, copy=False), vectors, self.rest)
+
+    @classmethod
+    def truncated(
+        cls,
+        multiply: Callable[[Array], Array],
+        trace: float,
+        start: Array,
+        sweeps: int = 3,
+    ) -> "Factor":
+        """Find leading eigenpairs by subspace iteration from `start`, (n, k).
+
+        `multiply` is the product of the matrix with an (n, k) array and `trace` its
+        trace, of which the pairs' share is taken to find the mean of the rest.
+        """
+        basis = start
+        for _ in range(sweeps):
+            basis = linalg.qr(multiply(basis), mode="economic")[0]
+        image = multiply(basis)
+        values, turn = np.linalg.eigh(basis.T @ image)
+        values = np.maximum(values, 0)
+        n, k = basis.shape
+        rest = max(trace - float(values.sum()), 0.0) / max(n - k, 1)
+        return cls(values, basis @ turn, rest)
+
+    @property
+    def side(self) -> int:
+        """Number of rows and columns."""
+        return len(self.values if self.vectors is None else self.vectors)
+
+    @property
+    def trace(self) -> float:
+        """Sum of all eigenvalues."""
+        outside = (self.rest or 0.0) * (self.side - len(self.values))
+        return float(self.values.sum()) + outside
+
+    def into_basis(self, G: Array) -> Array:
+        """Return ``Q' G``."""
+        return G if self.vectors is None else self.vectors.T @ G
+
+    def out_of_basis(self, G: Array) -> Array:
+        """Return ``Q G``."""
+        return G if self.vectors is None else self.vectors @ G
+
+    def to_dense(self) -> Array:
+        """Return the matrix."""
+        if self.vectors is None:
+            return np.diag(self.values)
+        Q = self.vectors
+        rest = self.rest or 0.0
+        return (Q * (self.values - rest)) @ Q.T + rest * np.eye(len(Q))
+
+
+@dataclass(frozen=True)
+class KroneckerBlock:
+    """The matrix ``S ⊗ Γ``, acting on arrays of shape (rows of S, rows of Γ)."""
+
+    input: Factor
+    output: Factor
+
+    @property
+    def side(self) -> int:
+        """Number of rows and columns of the matrix."""
+        return self.input.side * self.output.side
+
+    @property
+    def trace(self) -> float:
+        """Sum of all eigenvalues."""
+        return self.input.trace * self.output.trace
+
+    @property
+    def largest(self) -> float:
+        """Largest eigenvalue."""
+        return float(self.input.values.max() * self.output.values.max())
+
+    def solve(self, G: Array, damping: float) -> Array:
+        """Return ``(S ⊗ Γ + damping I)^-1 G``."""
+        S, gamma = self.input, self.output
+        GU = gamma.into_basis(G.T).T
+        inner = S.into_basis(GU)
+        eigenvalues = np.multiply.outer(S.values, gamma.values)
+        result = S.out_of_basis(inner / (eigenvalues + damping))
+        if S.rest is not None:
+            outside = GU - S.out_of_basis(inner)
+            result += outside / (S.rest * gamma.values + damping)
+        return gamma.out_of_basis(result.T).T
+
+    def to_dense(self) -> Array:
+        """Return the matrix, of side rows(S) · rows(Γ), in the order of ``G.ravel()``."""
+        return np.kron(self.input.to_dense(), self.output.to_dense())

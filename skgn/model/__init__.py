@@ -1,0 +1,1 @@
+"""What is fitted: activations, losses, network, inputs, objective."""

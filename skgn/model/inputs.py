@@ -1,0 +1,265 @@
+r"""The first layer's input ``Ã_0 = [1 X]``: standardised columns, dense or sparse.
+
+**Standardisation.** Column j becomes ``(x - mean_j) / scale_j`` with the weighted mean
+and
+
+    scale_j = max(std_j, max_i |x_ij - mean_j| / REACH).
+
+The second term bounds every standardised value by REACH: a column that is zero in all
+but a few rows, or that has a heavy tail, would otherwise hold values of hundreds of
+standard deviations, each of which steers the first layer alone. Both terms have the unit
+of the column, so the rule does not depend on units. The statistics are taken in float64
+over values divided by the column's largest size, so that no square overflows or
+underflows.
+
+A column that is constant but for rounding gets scale 1, or the size of that rounding if
+it is larger.
+
+**Sparse X** is centred without being densified: with ``w_j`` the rows of ``W``,
+
+    Ã_0 V = X (W / scale) + 1 (b - (mean / scale)' W),
+    Ã_0' δ = [1'δ;  (X'δ - mean (1'δ)) / scale].
+
+Dense X is copied once, standardised, with the column of ones in front.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from scipy import sparse
+
+from skgn.linalg.gram import row_chunks, weighted_gram
+from skgn.typing import Array
+
+#: Largest size of a standardised value in the rows that gave the statistics.
+REACH = 10.0
+
+#: Standardised values of rows that did not give the statistics are clipped here, by
+#: precision: far beyond any real value, and no product in the network overflows.
+UNSEEN_LIMIT = {"float32": 1e15, "float64": 1e100}
+
+
+@dataclass(frozen=True)
+class Standardisation:
+    """Centre and scale of the columns.
+
+    Attributes
+    ----------
+    mean, scale : ndarray of shape (n,), float64
+    """
+
+    mean: Array
+    scale: Array
+
+    @classmethod
+    def none(cls, n: int) -> "Standardisation":
+        """Return the one that leaves X as it is."""
+        return cls(np.zeros(n), np.ones(n))
+
+    @classmethod
+    def of(cls, X: Any, row_weights: Array) -> "Standardisation":
+        """Measure the columns of `X`, (m, n), dense or CSR, under weights of sum 1."""
+        lowest, highest = _column_range(X)
+        size = np.maximum(np.abs(lowest), np.abs(highest))
+        unit = np.where(size > 0, size, 1.0)
+        mean = np.zeros(X.shape[1])
+        for rows in row_chunks(*X.shape):
+            mean += _scaled_sum(X[rows], row_weights[rows], unit, None)
+        # rounding must not carry the mean out of the column's range
+        mean = np.clip(mean, lowest / unit, highest / unit)
+        reach = np.maximum(highest / unit - mean, mean - lowest / unit)
+        variance = np.zeros(X.shape[1])
+        for rows in row_chunks(*X.shape):
+            variance += _scaled_sum(X[rows], row_weights[rows], unit, mean)
+        if sparse.issparse(X):
+            stored = np.zeros(X.shape[1])
+            np.add.at(stored, X.indices, np.repeat(row_weights, np.diff(X.indptr)))
+            variance += np.maximum(1 - stored, 0) * mean**2
+        scale = np.maximum(np.sqrt(variance), reach / REACH)
+        rounding = 4 * np.finfo(X.dtype).eps
+        constant = np.maximum(1.0, np.where(reach > 0, rounding * unit, 0.0))
+        scale = np.where(reach <= rounding, constant, scale * unit)
+        # the smallest column that coefficients of the fit's precision can express
+        scale[scale < np.finfo(X.dtype).tiny * 1e8] = 1.0
+        return cls(mean * unit, scale)
+
+    def apply(self, X: Array, out: Array) -> None:
+        """Write the standardised dense `X` to `out`; in row chunks, in float64."""
+        limit = UNSEEN_LIMIT[out.dtype.name]
+        for rows in row_chunks(*X.shape):
+            with np.errstate(over="ignore"):
+                values = (X[rows] - self.mean) / self.scale
+            out[rows] = np.clip(values, -limit, limit, out=values)
+
+
+def _column_range(X: Any) -> tuple[Array, Array]:
+    if sparse.issparse(X):
+        lowest, highest = X.min(axis=0).toarray(), X.max(axis=0).toarray()
+    else:
+        lowest, highest = X.min(axis=0), X.max(axis=0)
+    return (
+        np.asarray(lowest, np.float64).ravel(),
+        np.asarray(highest, np.float64).ravel(),
+    )
+
+
+def _scaled_sum(X: Any, weights: Array, unit: Array, mean: Array | None) -> Array:
+    """Return sum_i w_i x_ij, or sum_i w_i (x_ij - mean_j)^2 over the stored entries."""
+    if not sparse.issparse(X):
+        scaled = X / unit
+        if mean is None:
+            return weights @ scaled
+        scaled -= mean
+        return weights @ np.square(scaled, out=scaled)
+    columns = X.indices
+    scaled = X.data / unit[columns]
+    if mean is not None:
+        scaled = (scaled - mean[columns]) ** 2
+    scaled = scaled * np.repeat(weights, np.diff(X.indptr))
+    sums: Array = np.bincount(columns, scaled, X.shape[1]).astype(np.float64)
+    return sums
+
+
+#: Directions of a smaller share of the rows' largest variance than this are rounding.
+RANK_TOLERANCE = 1e-12
+
+
+class Inputs(Protocol):
+    """The matrix ``Ã_0`` of shape (m, 1 + n), as the first layer uses it.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        (m, n); the column of ones does not count.
+    dtype : dtype
+    """
+
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+
+    def product(self, V: Array, out: Array) -> Array:
+        """Write ``Ã_0 V``, shape (m, h), to `out` and return it."""
+
+    def adjoint(self, delta: Array) -> Array:
+        """Return ``Ã_0' δ``, shape (1 + n, h)."""
+
+    def gram(self, row_weights: Array) -> Array:
+        """Return ``S_1 = Ã_0' diag(w) Ã_0``, shape (1 + n, 1 + n), in w's precision."""
+
+    def gram_trace(self, row_weights: Array) -> float:
+        """Return the trace of ``S_1``."""
+
+    def row_gram(self) -> Array:
+        """Return ``X X'`` of the columns without the ones, shape (m, m), float64."""
+
+
+class DenseInputs:
+    """``[1 X]`` held as one dense matrix of shape (m, 1 + n)."""
+
+    def __init__(self, tilde: Array):
+        self.tilde = tilde
+        self.shape = (tilde.shape[0], tilde.shape[1] - 1)
+        self.dtype = tilde.dtype
+
+    @classmethod
+    def standardised(cls, X: Array, columns: Standardisation) -> "DenseInputs":
+        """Copy `X` with standardised columns, in the precision of `X`."""
+        tilde = np.empty((X.shape[0], 1 + X.shape[1]), dtype=X.dtype)
+        tilde[:, 0] = 1
+        columns.apply(X, out=tilde[:, 1:])
+        return cls(tilde)
+
+    def product(self, V: Array, out: Array) -> Array:
+        """See :class:`Inputs`."""
+        return np.matmul(self.tilde, V, out=out)
+
+    def adjoint(self, delta: Array) -> Array:
+        """See :class:`Inputs`."""
+        return self.tilde.T @ delta
+
+    def gram(self, row_weights: Array) -> Array:
+        """See :class:`Inputs`."""
+        return weighted_gram(self.tilde, row_weights)
+
+    def gram_trace(self, row_weights: Array) -> float:
+        """See :class:`Inputs`."""
+        return float(row_weights @ np.einsum("ij,ij->i", self.tilde, self.tilde))
+
+    def row_gram(self) -> Array:
+        """See :class:`Inputs`."""
+        gram = np.zeros((self.shape[0], self.shape[0]))
+        for columns in row_chunks(self.shape[1], self.shape[0]):
+            A = self.tilde[:, 1:][:, columns].astype(np.float64)
+            gram += A @ A.T
+        return gram
+
+
+class SparseInputs:
+    """``[1 X]`` with sparse X in CSR form, centred and scaled implicitly."""
+
+    def __init__(self, X: sparse.csr_array, columns: Standardisation):
+        limit = UNSEEN_LIMIT[X.dtype.name]
+        if X.nnz and max(X.data.max(), -X.data.min()) > limit * columns.scale.min():
+            X = X.copy()
+            with np.errstate(over="ignore"):
+                bound = limit * columns.scale[X.indices]
+            X.data = np.clip(X.data, -bound, bound).astype(X.dtype)
+        self.X = X
+        self.shape = X.shape
+        self.dtype = X.dtype
+        self.mean = columns.mean
+        self.scale = columns.scale
+
+    def product(self, V: Array, out: Array) -> Array:
+        """See :class:`Inputs`."""
+        W = V[1:] / self.scale[:, None]
+        out[:] = self.X @ W.astype(self.dtype, copy=False)
+        out += (V[0] - self.mean @ W).astype(self.dtype, copy=False)
+        return out
+
+    def adjoint(self, delta: Array) -> Array:
+        """See :class:`Inputs`."""
+        result = np.empty((1 + self.shape[1], delta.shape[1]), dtype=self.dtype)
+        result[0] = delta.sum(axis=0)
+        centred = self.X.T @ delta - np.outer(self.mean, result[0])
+        result[1:] = centred / self.scale[:, None]
+        return result
+
+    def gram(self, row_weights: Array) -> Array:
+        """See :class:`Inputs`."""
+        weights = row_weights.astype(np.float64)
+        total = weights.sum()
+        sums = self.X.T @ weights
+        rows = self.X.multiply(np.sqrt(weights)[:, None]).tocsr()
+        S = np.empty((1 + self.shape[1], 1 + self.shape[1]))
+        S[0, 0] = total
+        S[0, 1:] = S[1:, 0] = (sums - total * self.mean) / self.scale
+        cross = np.outer(sums, self.mean)
+        S[1:, 1:] = (rows.T @ rows).toarray()
+        S[1:, 1:] += total * np.outer(self.mean, self.mean) - cross - cross.T
+        S[1:, 1:] /= np.outer(self.scale, self.scale)
+        return S.astype(row_weights.dtype, copy=False)
+
+    def gram_trace(self, row_weights: Array) -> float:
+        """See :class:`Inputs`."""
+        weights = row_weights.astype(np.float64)
+        total = weights.sum()
+        squares = self.X.multiply(self.X).T @ weights
+        centred = squares - 2 * self.mean * (self.X.T @ weights) + total * self.mean**2
+        return float(total + (centred / self.scale**2).sum())
+
+    def row_gram(self) -> Array:
+        """See :class:`Inputs`."""
+        scaled = self.X.multiply(1 / self.scale).tocsr()
+        mean = self.mean / self.scale
+        cross = scaled @ mean
+        gram = (scaled @ scaled.T).toarray()
+        return gram - cross - cross[:, None] + mean @ mean
+
+
+def make_inputs(X: Any, columns: Standardisation) -> DenseInputs | SparseInputs:
+    """Return ``Ã_0`` of a dense array or a CSR array under standardised columns."""
+    if sparse.issparse(X):
+        return SparseInputs(X, columns)
+    return DenseInputs.standardised(X, columns)

@@ -1,0 +1,275 @@
+r"""Losses with their canonical link, as functions of the last layer's ``Z``.
+
+With the canonical link the derivative of the loss in ``Z`` is always *prediction minus
+target*, ``P - Y``, and the Hessian ``H`` depends on the prediction alone:
+
+=============  ===================  ==================  =======================
+loss           prediction P         H of one row        targets
+=============  ===================  ==================  =======================
+Bernoulli      expit(Z)             diag(p (1 - p))     0 / 1, one column each
+Multinomial    softmax(Z)           diag(p) - p p'      class numbers
+Squared        Z                    I                   real, one column each
+=============  ===================  ==================  =======================
+
+A loss of several columns is the sum over them. Binary classification is Bernoulli with
+one column, multilabel classification Bernoulli with one column per label.
+
+**No cancellation.** A net that separates its training rows has ``1 - p`` of the true
+class at 1e-12 and below, which ``1 - p`` itself cannot represent. For Bernoulli, with
+``s = 1 - 2 y``: loss ``log1p(exp(s z))`` and residual ``s expit(s z)``. For the
+multinomial, with ``e_k = exp(z_k - max z)`` and ``r`` the sum of all ``e_k`` but that of
+the true class: loss ``(max z - z_y) + log1p((e_y - 1) + r)`` and residual of the true
+class ``-r / (e_y + r)``.
+
+**Square root of the Hessian.** ``H = B B'``. For the multinomial ``B`` is the lower
+triangular factor of the covariance of a multinomial variable (Tanabe & Sagae, J. R.
+Statist. Soc. B 54, 1992): with the tail sums ``q_k = p_k + ... + p_K``,
+
+    B_kk = sqrt(p_k q_{k+1} / q_k),    B_jk = -p_j sqrt(p_k / (q_k q_{k+1})),  j > k,
+
+whose last column is zero: K - 1 columns carry the K classes, none of them by a
+difference of nearly equal numbers.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, log_expit, log_softmax, softmax
+
+from skgn.typing import Array
+
+#: Class frequencies below this start as if they were this frequent.
+MEAN_FLOOR = 1e-3
+
+
+@dataclass(frozen=True)
+class Pointwise:
+    """A loss at given ``Z``, row by row.
+
+    Attributes
+    ----------
+    loss : ndarray of shape (m,)
+    residual : ndarray of shape (m, K)
+        Derivative of the loss in Z, ``P - Y``, to full relative precision.
+    spread : ndarray of shape (m, K)
+        What determines H: p (1 - p) for Bernoulli, p for the multinomial.
+    """
+
+    loss: Array
+    residual: Array
+    spread: Array
+
+    def rows(self, rows: slice) -> "Pointwise":
+        """Return some of the rows."""
+        return Pointwise(self.loss[rows], self.residual[rows], self.spread[rows])
+
+
+class Loss(Protocol):
+    """What the solver asks of a loss."""
+
+    #: Name of the link's inverse, as in ``MLPClassifier.out_activation_``.
+    out_activation: str
+
+    def pointwise(self, Z: Array, targets: NDArray[Any]) -> Pointwise:
+        """Return loss, residual and spread of each row; `Z` has shape (m, K)."""
+
+    def center(self, at: Pointwise, R: Array) -> Array:
+        """Return `R` without its part in the null space of H, row by row.
+
+        ``R' H R`` is then computed to full relative precision.
+        """
+
+    def hessian_product(self, at: Pointwise, R: Array) -> Array:
+        """Return H R row by row, shape (m, K), as a new array."""
+
+    def trace(self, at: Pointwise) -> Array:
+        """Return the trace of H row by row, shape (m,)."""
+
+    def hessian_sqrt(self, at: Pointwise) -> Array:
+        """Return B with H = B B', shape (columns, m, K): ``[c, i]`` is column c."""
+
+    def root_columns(self, K: int) -> int:
+        """Return the number of columns of B for K outputs."""
+
+    def prediction(self, Z: Array) -> Array:
+        """Return P, shape (m, K)."""
+
+    def log_prediction(self, Z: Array) -> Array:
+        """Return log P, shape (m, K)."""
+
+    def mean_link(self, mean: Array) -> Array:
+        """Return the constant Z, shape (K,), that predicts about `mean`."""
+
+
+class Bernoulli:
+    """Element-wise log loss with a sigmoid; targets of shape (m, K), 0 or 1."""
+
+    out_activation = "logistic"
+
+    def pointwise(self, Z: Array, targets: NDArray[Any]) -> Pointwise:
+        """See :class:`Loss`."""
+        sign = 1 - 2 * targets
+        margin = sign * Z
+        wrong = expit(margin)  # probability given to the other value
+        # log_expit(-t) = -log(1 + exp(t)) without overflow
+        loss = -log_expit(-margin).sum(axis=1)
+        return Pointwise(loss, sign * wrong, wrong * (1 - wrong))
+
+    def center(self, at: Pointwise, R: Array) -> Array:
+        """See :class:`Loss`; H has no null space."""
+        return R
+
+    def hessian_product(self, at: Pointwise, R: Array) -> Array:
+        """See :class:`Loss`."""
+        return at.spread * R
+
+    def trace(self, at: Pointwise) -> Array:
+        """See :class:`Loss`."""
+        return at.spread.sum(axis=1)
+
+    def hessian_sqrt(self, at: Pointwise) -> Array:
+        """See :class:`Loss`."""
+        return _diagonal_columns(np.sqrt(at.spread))
+
+    def root_columns(self, K: int) -> int:
+        """See :class:`Loss`."""
+        return K
+
+    def prediction(self, Z: Array) -> Array:
+        """See :class:`Loss`."""
+        return expit(Z)
+
+    def log_prediction(self, Z: Array) -> Array:
+        """See :class:`Loss`."""
+        return log_expit(Z)
+
+    def mean_link(self, mean: Array) -> Array:
+        """See :class:`Loss`."""
+        mean = np.clip(mean, MEAN_FLOOR, 1 - MEAN_FLOOR)
+        return np.log(mean) - np.log1p(-mean)
+
+
+class Multinomial:
+    """Log loss with a softmax; targets are class numbers, shape (m,)."""
+
+    out_activation = "softmax"
+
+    def pointwise(self, Z: Array, targets: NDArray[Any]) -> Pointwise:
+        """See :class:`Loss`."""
+        true = np.arange(len(Z)), targets
+        shift = Z.max(axis=1)
+        p = np.exp(Z - shift[:, None])
+        e_true = p[true]
+        p[true] = 0
+        others = p.sum(axis=1)
+        total = e_true + others
+        loss = (shift - Z[true]) + np.log1p((e_true - 1) + others)
+        p /= total[:, None]
+        residual = p.copy()
+        residual[true] = -others / total
+        p[true] = e_true / total
+        return Pointwise(loss, residual, p)
+
+    def center(self, at: Pointwise, R: Array) -> Array:
+        """See :class:`Loss`; H does not see a constant added to a row."""
+        return R - np.einsum("ik,ik->i", at.spread, R)[:, None]
+
+    def hessian_product(self, at: Pointwise, R: Array) -> Array:
+        """See :class:`Loss`."""
+        return at.spread * self.center(at, R)
+
+    def trace(self, at: Pointwise) -> Array:
+        """See :class:`Loss`."""
+        # sum of p (1 - p), where 1 - p of the largest p is the sum of the others
+        others = at.spread.copy()
+        largest = np.arange(len(others)), others.argmax(axis=1)
+        p = others[largest]
+        others[largest] = 0
+        return p * others.sum(axis=1) + np.einsum("ik,ik->i", others, 1 - others)
+
+    def hessian_sqrt(self, at: Pointwise) -> Array:
+        """See :class:`Loss`."""
+        p = at.spread
+        K = p.shape[1]
+        tails = np.cumsum(p[:, ::-1], axis=1)[:, ::-1]  # q_k
+        tiny = np.finfo(p.dtype).tiny
+        # p_k / q_k and q_{k+1}; where a tail is zero, so is all that is divided by it
+        share = np.sqrt(p[:, :-1] / np.maximum(tails[:, :-1], tiny))
+        after = np.sqrt(tails[:, 1:])
+        B = -(share / np.maximum(after, tiny)).T[:, :, None] * p
+        B *= np.triu(np.ones((K - 1, K), p.dtype))[:, None, :]
+        k = np.arange(K - 1)
+        B[k, :, k] = (share * after).T
+        return B
+
+    def root_columns(self, K: int) -> int:
+        """See :class:`Loss`."""
+        return K - 1
+
+    def prediction(self, Z: Array) -> Array:
+        """See :class:`Loss`."""
+        return softmax(Z, axis=1)
+
+    def log_prediction(self, Z: Array) -> Array:
+        """See :class:`Loss`."""
+        return log_softmax(Z, axis=1)
+
+    def mean_link(self, mean: Array) -> Array:
+        """See :class:`Loss`."""
+        log_mean = np.log(np.maximum(mean, MEAN_FLOOR))
+        return log_mean - log_mean.mean()
+
+
+class Squared:
+    """Half the squared error with the identity; targets of shape (m, K), real."""
+
+    out_activation = "identity"
+
+    def pointwise(self, Z: Array, targets: NDArray[Any]) -> Pointwise:
+        """See :class:`Loss`."""
+        residual = Z - targets
+        loss = 0.5 * np.einsum("ik,ik->i", residual, residual)
+        return Pointwise(loss, residual, np.ones_like(residual))
+
+    def center(self, at: Pointwise, R: Array) -> Array:
+        """See :class:`Loss`; H is the identity."""
+        return R
+
+    def hessian_product(self, at: Pointwise, R: Array) -> Array:
+        """See :class:`Loss`."""
+        return R.copy()
+
+    def trace(self, at: Pointwise) -> Array:
+        """See :class:`Loss`."""
+        return at.spread.sum(axis=1)
+
+    def hessian_sqrt(self, at: Pointwise) -> Array:
+        """See :class:`Loss`."""
+        return _diagonal_columns(at.spread)
+
+    def root_columns(self, K: int) -> int:
+        """See :class:`Loss`."""
+        return K
+
+    def prediction(self, Z: Array) -> Array:
+        """See :class:`Loss`."""
+        return Z
+
+    def log_prediction(self, Z: Array) -> Array:
+        """Not defined: a squared error predicts no probability."""
+        raise TypeError("the squared error predicts no probabilities")
+
+    def mean_link(self, mean: Array) -> Array:
+        """See :class:`Loss`."""
+        return mean
+
+
+def _diagonal_columns(root: Array) -> Array:
+    """Return the columns of the diagonal matrices diag(root[i]), one per row i."""
+    m, K = root.shape
+    B = np.zeros((K, m, K), dtype=root.dtype)
+    for k in range(K):
+        B[k, :, k] = root[:, k]
+    return B

@@ -1,0 +1,220 @@
+r"""The penalised objective of a network on weighted rows.
+
+    cost(θ)      = Σ_i ω_i ℓ(Z_L[i], y_i),         ω_i = w_i / Σ w
+    objective(θ) = cost(θ) + (alpha / 2) Σ_l ‖W_l‖²
+
+Intercepts are not penalised. Its Gauss-Newton matrix along directions ``D_i``, with
+``R_i`` the change of ``Z_L`` along ``D_i``:
+
+    D_i' G D_j = Σ_r ω_r R_i[r]' H_r R_j[r] + alpha Σ_l ⟨W-part of D_i, W-part of D_j⟩
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skgn.model.inputs import Inputs
+from skgn.model.losses import Loss, Pointwise
+from skgn.model.network import Network, Trace
+from skgn.typing import Array
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A network, a loss and the rows they are fitted to.
+
+    Parameters
+    ----------
+    network : Network
+    loss : Loss
+    inputs : Inputs of shape (m, n)
+    targets : ndarray
+        In the form the loss takes.
+    row_weights : ndarray of shape (m,)
+        Positive, of sum 1, in the precision of the inputs.
+    alpha : float
+        L2 penalty.
+    """
+
+    network: Network
+    loss: Loss
+    inputs: Inputs
+    targets: NDArray[Any]
+    row_weights: Array
+    alpha: float
+    _spare: list[Trace] = field(default_factory=list, repr=False, compare=False)
+
+    @cached_property
+    def row_weights_64(self) -> Array:
+        """Row weights in float64, for sums that decide over a step."""
+        return self.row_weights.astype(np.float64)
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return self.inputs.shape[0]
+
+    def evaluate(
+        self, theta: Array, base: "Evaluation | None" = None, Z1_dot: Array | None = None
+    ) -> "Evaluation":
+        """Evaluate at `theta`.
+
+        Where `theta` differs from that of `base` by a step whose change of ``Z_1`` is
+        `Z1_dot`, the product with the inputs is saved.
+        """
+        dtype = self.inputs.dtype
+        trace = self._spare.pop() if self._spare else None
+        if trace is None:
+            trace = self.network.new_trace(self.rows, dtype)
+        V = self.network.layers(theta)
+        if base is None or Z1_dot is None:
+            self.inputs.product(V[0], out=trace.Z[0])
+        else:
+            np.add(base.trace.Z[0], Z1_dot, out=trace.Z[0])
+        self.network.forward(V, trace)
+        return Evaluation(self, theta, trace)
+
+    def recycle(self, evaluation: "Evaluation") -> None:
+        """Take back the arrays of an evaluation that will not be used again."""
+        self._spare.append(evaluation.trace)
+
+    @cached_property
+    def slope_arrays(self) -> list[Array]:
+        """Arrays for the slopes of the one evaluation that is differentiated."""
+        return [self.new_array(n) for n in self.network.widths[1:-1]]
+
+    @cached_property
+    def delta_array(self) -> Array:
+        """Array for ``δ_1`` of the one evaluation that is differentiated."""
+        return self.new_array(self.network.widths[1])
+
+    def new_array(self, n: int) -> Array:
+        """Allocate an array of all rows, uninitialised, shape (m, n)."""
+        return np.empty((self.rows, n), self.inputs.dtype)
+
+    def weight_inner(self, a: Array, b: Array) -> float:
+        """Return the inner product of two parameter vectors without intercepts."""
+        layers = self.network.layers
+        pairs = zip(layers(a), layers(b), strict=True)
+        return float(a @ b) - sum(float(A[0] @ B[0]) for A, B in pairs)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What is known at a point: values at once, derivatives when asked for.
+
+    Slopes and ``δ_1`` live in arrays that all evaluations of an objective share:
+    derivatives may be asked of one evaluation at a time.
+    """
+
+    objective: Objective
+    theta: Array
+    trace: Trace
+
+    @cached_property
+    def layers(self) -> list[Array]:
+        """Views ``V_1 .. V_L`` of theta."""
+        return self.objective.network.layers(self.theta)
+
+    @cached_property
+    def pointwise(self) -> Pointwise:
+        """The loss row by row."""
+        return self.objective.loss.pointwise(self.trace.Z[-1], self.objective.targets)
+
+    @cached_property
+    def cost(self) -> float:
+        """Mean loss, summed in float64."""
+        return float(np.dot(self.pointwise.loss, self.objective.row_weights_64))
+
+    @cached_property
+    def value(self) -> float:
+        """The penalised objective."""
+        weights = self.objective.weight_inner(self.theta, self.theta)
+        return self.cost + 0.5 * self.objective.alpha * weights
+
+    @cached_property
+    def slopes(self) -> list[Array]:
+        """Derivatives of the hidden activations."""
+        out = self.objective.slope_arrays
+        self.objective.network.slopes(self.trace, out)
+        return out
+
+    @cached_property
+    def gradient(self) -> Array:
+        """Gradient of the objective, flat like theta."""
+        delta = self.pointwise.residual * self.objective.row_weights[:, None]
+        return self._pull_back(delta, self.theta)
+
+    def _pull_back(self, delta: Array, penalised: Array) -> Array:
+        """Return ``J' δ_L + alpha [0; W]``, flat, with W the weights in `penalised`."""
+        objective, hidden = self.objective, self.trace.hidden
+        network = objective.network
+        result = np.zeros_like(self.theta)
+        parts = network.layers(result)
+        if hidden:
+            delta_1 = objective.delta_array
+            for rows in network.chunks(objective.rows):
+                deltas = network.backward(
+                    self.layers,
+                    [slope[rows] for slope in self.slopes],
+                    delta[rows],
+                    first=delta_1[rows],
+                )
+                for l, delta_l in deltas:
+                    if l:
+                        parts[l] += hidden[l - 1][rows].T @ delta_l
+            delta = delta_1
+        parts[0][:] = objective.inputs.adjoint(delta)
+        for part, V in zip(parts, network.layers(penalised), strict=True):
+            part[1:] += objective.alpha * V[1:]
+        return result
+
+    def tangent(self, direction: Array, Z1_dot: Array) -> "Tangent":
+        """Return the change of the outputs along a flat direction with given ``Ż_1``."""
+        network = self.objective.network
+        Z_dot = network.jacobian_product(
+            self.layers, self.trace, self.slopes, network.layers(direction), Z1_dot
+        )
+        R = self.objective.loss.center(self.pointwise, Z_dot)
+        return Tangent(direction, Z1_dot, R)
+
+    def gauss_newton(self, tangents: Sequence["Tangent"]) -> Array:
+        """Return the matrix ``D_i' G D_j``, float64, of directions by their tangents."""
+        objective = self.objective
+        M = np.empty((len(tangents), len(tangents)))
+        for i, tangent in enumerate(tangents):
+            HR = objective.loss.hessian_product(self.pointwise, tangent.R)
+            HR *= objective.row_weights[:, None]
+            for j, other in enumerate(tangents[: i + 1]):
+                weights = objective.weight_inner(tangent.direction, other.direction)
+                M[i, j] = M[j, i] = np.vdot(HR, other.R) + objective.alpha * weights
+        return M
+
+    def gauss_newton_product(self, tangent: "Tangent") -> Array:
+        """Return ``G D``, flat, for one direction by its tangent."""
+        HR = self.objective.loss.hessian_product(self.pointwise, tangent.R)
+        HR *= self.objective.row_weights[:, None]
+        return self._pull_back(HR, tangent.direction)
+
+
+@dataclass(frozen=True)
+class Tangent:
+    """A direction and what it does to the network's layers, to first order.
+
+    Attributes
+    ----------
+    direction : ndarray
+        Flat, like theta.
+    Z1_dot : ndarray of shape (m, n_1)
+        Change of ``Z_1``.
+    R : ndarray of shape (m, K)
+        Change of ``Z_L`` without its part in the null space of the loss Hessian.
+    """
+
+    direction: Array
+    Z1_dot: Array
+    R: Array

@@ -1,0 +1,1 @@
+"""One layer-wise Gauss-Newton step: evaluation and damping in, proposal out."""

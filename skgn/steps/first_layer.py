@@ -1,0 +1,139 @@
+r"""The first layer: in which coordinates it is trained, and its input factor ``S_1``.
+
+The factor is decomposed once per fit, in one of three ways:
+
+=======================  ===================  ====================================
+data                     coordinates          factor
+=======================  ===================  ====================================
+n <= m, n <= 2048        columns of X         complete, side 1 + n
+n > m, m <= 2048         row space of X       diagonal, r <= m
+m and n > 2048           columns of X         128 leading eigenpairs and the mean
+                                              of the other eigenvalues
+=======================  ===================  ====================================
+
+so that no square matrix exceeds min(m, n) + 1 or 2049 on a side. The first two give the
+same fit: both keep ``W_1`` in the span of the rows.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from skgn.linalg.kronecker import Factor
+from skgn.model.inputs import (
+    RANK_TOLERANCE,
+    Inputs,
+    Standardisation,
+    make_inputs,
+)
+from skgn.model.row_space import RowSpace
+from skgn.typing import Array
+
+#: Largest side of a matrix that is decomposed completely, the column of ones aside.
+LARGEST_SIDE = 2048
+
+#: Leading eigenpairs that are kept of a larger one.
+TRUNCATED_RANK = 128
+
+
+@dataclass(frozen=True)
+class FirstLayer:
+    """The training rows in the coordinates of the first layer.
+
+    Attributes
+    ----------
+    columns : Standardisation
+        What is done to the columns of X before anything else.
+    inputs : Inputs of shape (m, n) or (m, r)
+        The rows in the coordinates of training.
+    factor : Factor
+        ``S_1``, decomposed.
+    row_space : RowSpace or None
+        The coordinates, where they are not the columns.
+    """
+
+    columns: Standardisation
+    inputs: Inputs
+    factor: Factor
+    row_space: RowSpace | None = None
+
+    @classmethod
+    def of(
+        cls,
+        X: Any,
+        row_weights: Array,
+        standardize: bool,
+        random_state: np.random.RandomState,
+    ) -> "FirstLayer":
+        """Choose coordinates for `X`, (m, n), and decompose ``S_1``.
+
+        Parameters
+        ----------
+        X : ndarray or csr_array of shape (m, n)
+        row_weights : ndarray of shape (m,), float64
+            Positive, of sum 1.
+        standardize : bool
+            Whether to centre and scale the columns.
+        random_state : RandomState
+            Draws the start of a truncated decomposition.
+        """
+        m, n = X.shape
+        columns = Standardisation.none(n)
+        if standardize:
+            columns = Standardisation.of(X, row_weights)
+        inputs: Inputs = make_inputs(X, columns)
+        weights = row_weights.astype(inputs.dtype)
+        if min(m, n) > LARGEST_SIDE:
+            factor = _truncated_factor(inputs, weights, random_state)
+            return cls(columns, inputs, factor)
+        if n <= m:
+            factor = Factor.decompose(inputs.gram(row_weights), RANK_TOLERANCE)
+            return cls(columns, inputs, factor.astype(inputs.dtype))
+        row_space = RowSpace.of(inputs, row_weights)
+        inputs = row_space.inputs
+        if standardize:
+            # centred columns: S_1 is diagonal in the row space
+            variances = row_space.variances
+            one = np.ones(1, variances.dtype)
+            factor = Factor(np.concatenate([one, variances]), None)
+        else:
+            factor = Factor.decompose(inputs.gram(weights))
+        return cls(columns, inputs, factor, row_space)
+
+    def enter(self, V: Array) -> Array:
+        """Return ``V_1`` given for standardised columns in the training coordinates.
+
+        Its part outside the span of the rows, which no output on them depends on, is
+        dropped.
+        """
+        if self.row_space is not None:
+            return self.row_space.project(V)
+        if self.factor.rest is not None:
+            return V
+        return self.factor.out_of_basis(self.factor.into_basis(V))
+
+    def leave(self, V: Array) -> Array:
+        """Return ``V_1`` given in the training coordinates for standardised columns."""
+        return V if self.row_space is None else self.row_space.lift(V)
+
+    def other_rows(self, X: Any) -> Inputs:
+        """Return rows, (m', n), that the coordinates were not made of."""
+        inputs = make_inputs(X, self.columns)
+        return inputs if self.row_space is None else self.row_space.coordinates(inputs)
+
+
+def _truncated_factor(
+    inputs: Inputs, row_weights: Array, random_state: np.random.RandomState
+) -> Factor:
+    """Find the leading eigenpairs of ``S_1`` and the mean of its other eigenvalues."""
+    shape = 1 + inputs.shape[1], TRUNCATED_RANK
+    start = random_state.standard_normal(shape).astype(inputs.dtype)
+
+    def multiply(V: Array) -> Array:
+        Z = np.empty((inputs.shape[0], V.shape[1]), dtype=V.dtype)
+        inputs.product(V, out=Z)
+        Z *= row_weights[:, None]
+        return inputs.adjoint(Z)
+
+    return Factor.truncated(multiply, inputs.gram_trace(row_weights), start)

@@ -1,0 +1,200 @@
+r"""The layer-wise Gauss-Newton step with Kronecker-factored layer blocks.
+
+The Gauss-Newton block of layer l is ``E[ã ã' ⊗ J_l' H J_l]`` with ``ã`` a row of
+``Ã_{l-1}`` and ``J_l = ∂Z_L / ∂Z_l``. The two sides are averaged apart (Martens & Grosse,
+ICML 2015):
+
+    S_l = Σ_i ω_i h_i ã_i ã_i' / Σ_i ω_i h_i      input factor, side 1 + n_{l-1}
+    Γ_l = Σ_i ω_i J_l' H J_l                      output factor, side n_l
+    D_l = -(S_l ⊗ Γ_l + (λ + alpha) I)^-1 ∇V_l
+
+with row weights ω of sum 1, damping λ and penalty alpha. The rows of ``S_l`` count by the
+trace ``h_i = tr H_i`` of their loss Hessian, as in iteratively reweighted least squares:
+a row that the net is sure of has no say in either factor. The product is the block itself
+for a single row, and in a last layer whose Hessian varies over the rows by a factor only:
+with a binary output, or a constant Hessian.
+
+``S_1`` alone is taken with h = 1. It does not change during a fit then: its decomposition
+is handed in. A net without hidden layers has no other factor, and there the exact weights
+are worth a decomposition at each refresh: with a binary output the step is Newton's (on
+the breast-cancer data at alpha = 0, a cost of 2e-5 after 30 iterations against 2e-2).
+``alpha`` is charged to intercepts here too, which is harmless since the model below holds
+the truth.
+
+**Output factors** are exact. With ``H = B B'``, each column of B is sent back through the
+layers like a gradient, ``δ_L = B``, ``δ_{l-1} = (δ_l W_l') ∘ g'_{l-1}``, and
+``Γ_l = Σ ω_i δ_l δ_l'``: one pass for a binary output, K - 1 for a softmax of K classes.
+A refresh costs about as much as that many gradients, and stale factors do little harm
+once the initial weights are left behind: the factors are refreshed after the first
+accepted step and then every (number of passes) steps, ten at most.
+
+**Rescaling.** All layers explain the same residual, so that their full steps together
+overshoot. The step is the best combination ``a D + b P`` of the direction D and the
+previous accepted step P (momentum without a parameter) under the exact Gauss-Newton
+model:
+
+    M_ij = D_i' G D_j + λ ⟨D_i, D_j⟩,       M c = -⟨∇, D_i⟩
+
+with G from one Jacobian-vector product per direction. Since M is positive definite the
+step descends: ``⟨∇, step⟩ = -c' M c < 0``.
+
+Cost beyond one gradient: the product ``Ã_0 D_1``, two Jacobian-vector products over the
+deeper layers, and the share of a refresh. The trial that follows needs no product with
+``Ã_0``.
+"""
+
+import numpy as np
+
+from skgn.linalg.gram import add_scaled, row_chunks, weighted_gram
+from skgn.linalg.kronecker import Factor, KroneckerBlock
+from skgn.model.objective import Evaluation, Tangent
+from skgn.steps.proposal import Proposal
+from skgn.typing import Array
+
+#: Most accepted steps between two refreshes of the factors.
+MAX_AGE = 10
+
+
+def curvature_weights(here: Evaluation) -> Array:
+    """Return ``ω_i h_i / Σ ω h`` with h the trace of each row's loss Hessian."""
+    weights = here.objective.row_weights * here.objective.loss.trace(here.pointwise)
+    total = weights.sum()
+    return weights / total if total > 0 else here.objective.row_weights
+
+
+def input_grams(here: Evaluation) -> list[Array]:
+    """Return ``S_2 .. S_L``."""
+    weights = curvature_weights(here)
+    return [weighted_gram(tilde, weights) for tilde in here.trace.hidden]
+
+
+def output_grams(here: Evaluation) -> list[Array]:
+    """Return ``Γ_1 .. Γ_L``."""
+    objective = here.objective
+    network = objective.network
+    grams = [np.zeros((n, n), here.theta.dtype) for n in network.widths[1:]]
+    root = np.sqrt(objective.row_weights)[:, None]
+    m, K = here.pointwise.residual.shape
+    passes = objective.loss.root_columns(K)
+    for rows in row_chunks(m, max(network.widths[1:]), passes):
+        slopes = [slope[rows] for slope in here.slopes]
+        B = objective.loss.hessian_sqrt(here.pointwise.rows(rows))
+        B *= root[rows]
+        for l, delta in network.backward(here.layers, slopes, B.reshape(-1, K)):
+            grams[l] += delta.T @ delta
+    return grams
+
+
+class KroneckerStep:
+    """Propose layer-wise Gauss-Newton steps.
+
+    Parameters
+    ----------
+    input_factor : Factor
+        Of ``S_1``, decomposed once per fit.
+    passes : int
+        Backward passes that the output factors take: columns of the Hessian's root.
+    """
+
+    def __init__(self, input_factor: Factor, passes: int):
+        self.input_factor = input_factor
+        self.max_age = min(max(passes, 1), MAX_AGE)
+        self.blocks: list[KroneckerBlock] = []
+        self.steps = 0
+        self.age = 0
+        self.previous: Proposal | None = None
+        self.momentum: list[Tangent] = []
+        self.prepared: Evaluation | None = None
+        self.arrays: list[Array] = []
+
+    def propose(self, here: Evaluation, damping: float) -> Proposal:
+        """Propose the best combination of a new direction and the previous step."""
+        if self.prepared is not here:
+            self._prepare(here)
+        objective = here.objective
+        network = objective.network
+        direction = np.empty_like(here.theta)
+        pairs = zip(network.layers(direction), network.layers(here.gradient), strict=True)
+        for block, (D, G) in zip(self.blocks, pairs, strict=True):
+            np.negative(block.solve(G, damping + objective.alpha), out=D)
+        if not np.all(np.isfinite(direction)):
+            raise np.linalg.LinAlgError("a direction is not finite")
+        Z1_dot = self._spare_array(here)
+        objective.inputs.product(network.layers(direction)[0], out=Z1_dot)
+        tangents = [here.tangent(direction, Z1_dot), *self.momentum]
+        return _best_combination(here, tangents, damping, self.largest_curvature)
+
+    def accept(self, proposal: Proposal) -> None:
+        """Keep the step for the next proposal."""
+        self.previous = proposal
+        self.steps += 1
+        self.age += 1
+
+    def _spare_array(self, here: Evaluation) -> Array:
+        """Return an array of the shape of ``Z_1``, not that of the previous step."""
+        if not self.arrays:
+            self.arrays = [np.empty_like(here.trace.Z[0]) for _ in range(2)]
+        taken = None if self.previous is None else self.previous.Z1_dot
+        return next(array for array in self.arrays if array is not taken)
+
+    @property
+    def largest_curvature(self) -> float:
+        """Largest eigenvalue of all layer blocks."""
+        return max(block.largest for block in self.blocks)
+
+    def _prepare(self, here: Evaluation) -> None:
+        """Do the work that does not depend on the damping."""
+        if not self.blocks or self.steps == 1 or self.age >= self.max_age:
+            inputs = [self.input_factor, *map(Factor.decompose, input_grams(here))]
+            if len(inputs) == 1 and self.input_factor.rest is None:
+                S = here.objective.inputs.gram(curvature_weights(here))
+                inputs = [Factor.decompose(S)]
+            outputs = map(Factor.decompose, output_grams(here))
+            pairs = zip(inputs, outputs, strict=True)
+            self.blocks = [KroneckerBlock(S, gamma) for S, gamma in pairs]
+            self.age = 0
+        if self.previous is not None:
+            P = self.previous
+            self.momentum = [here.tangent(P.step, P.Z1_dot)]
+        self.prepared = here
+
+
+def _best_combination(
+    here: Evaluation, tangents: list[Tangent], damping: float, largest: float
+) -> Proposal:
+    """Minimise the damped Gauss-Newton model over the span of some directions.
+
+    The first direction becomes the step, in place. `largest` is the largest curvature.
+    """
+    directions = [tangent.direction for tangent in tangents]
+    G = here.gauss_newton(tangents)
+    slopes = np.array([float(here.gradient @ D) for D in directions])
+    E = np.array([[float(D @ other) for other in directions] for D in directions])
+    M = G + damping * E
+    if not (np.all(np.isfinite(M)) and np.all(np.diag(M) > 0)):
+        raise np.linalg.LinAlgError("the quadratic model is not positive and finite")
+    c = _minimiser(M, slopes)
+    step, Z1_dot = directions[0], tangents[0].Z1_dot
+    step *= step.dtype.type(c[0])
+    Z1_dot *= Z1_dot.dtype.type(c[0])
+    for factor, tangent in zip(c[1:], tangents[1:], strict=True):
+        add_scaled(step, float(factor), tangent.direction)
+        add_scaled(Z1_dot, float(factor), tangent.Z1_dot)
+    return Proposal(
+        step=step,
+        Z1_dot=Z1_dot,
+        slope=float(slopes @ c),
+        curvature=float(c @ G @ c),
+        potential=float(
+            -0.5 * slopes @ _minimiser(G + min(damping, largest) * E, slopes)
+        ),
+    )
+
+
+def _minimiser(M: Array, slopes: Array) -> Array:
+    """Return the minimiser c of ``slopes'c + c'Mc / 2``, M positive semi-definite."""
+    # directions of unit length: M may be near singular
+    scale = 1 / np.sqrt(np.maximum(np.diag(M), np.finfo(M.dtype).tiny))
+    unit = M * scale * scale[:, None]
+    c: Array = -scale * np.linalg.lstsq(unit, slopes * scale, rcond=1e-10)[0]
+    return c

@@ -1,0 +1,1 @@
+"""How steps are strung together to a fit."""

@@ -1,0 +1,190 @@
+r"""The loop of a full-batch fit: propose, try, accept or reject.
+
+One flat loop, in which a rejected trial is a turn like any other: it changes nothing but
+the damping. A trial at step s from the point θ is accepted if it is finite and lowers the
+true objective f enough (Armijo):
+
+    f(θ + s) <= f(θ) + 1e-4 ⟨∇f(θ), s⟩
+
+so that the objective never rises. Steps shrink towards a short one down the gradient as
+the damping grows; every point but a stationary one is left in the end.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+
+from skgn.model.objective import Evaluation, Objective
+from skgn.steps.proposal import Proposal, Step
+from skgn.training.damping import GainRatioDamping, damping_floor
+from skgn.training.history import History
+from skgn.training.stopping import Stopping
+from skgn.typing import Array
+
+#: Share of the decrease promised by the slope that a step must keep.
+ARMIJO = 1e-4
+
+#: Rounding of the objective, in units of machine epsilon times its value.
+NOISE = 1e3
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The end of a fit.
+
+    Attributes
+    ----------
+    theta : ndarray
+        Weights: the last accepted ones, or those of the best validation log-loss.
+    objective, cost : float
+        At these weights.
+    history : dict of ndarray of shape (turns + 1,)
+        See :class:`skgn.training.history.History`.
+    damping : float
+        Damping that the next proposal would have used.
+    reason : str
+        Why the fit ended; see :mod:`skgn.training.stopping`.
+    """
+
+    theta: Array
+    objective: float
+    cost: float
+    history: dict[str, Array]
+    damping: float
+    reason: str
+
+    @classmethod
+    def nothing_to_fit(cls, damping: float, reason: str) -> "Outcome":
+        """Return the outcome of a fit without turns, at cost zero."""
+        history = History()
+        history.append(objective=0.0, cost=0.0, gradient_norm=0.0, damping=damping)
+        return cls(np.zeros(0), 0.0, 0.0, history.to_dict(), damping, reason)
+
+
+@np.errstate(over="ignore", invalid="ignore")  # trials that overflow are rejected
+def train(
+    objective: Objective,
+    theta: Array,
+    step: Step,
+    damping: GainRatioDamping,
+    stopping: Stopping,
+    validate: Callable[[Array], float] | None = None,
+    report: Callable[[str], None] | None = None,
+) -> Outcome:
+    """Minimise `objective` from `theta`.
+
+    Parameters
+    ----------
+    objective : Objective
+    theta : ndarray
+        Initial weights, flat.
+    step : Step
+        How to propose a change of the weights.
+    damping : GainRatioDamping
+        Initial damping.
+    stopping : Stopping
+    validate : callable, optional
+        Returns the validation log-loss at given weights. With it, the weights of its
+        minimum are returned.
+    report : callable, optional
+        Called with a printable line after each turn.
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    FloatingPointError
+        If the objective is not finite at the initial weights.
+    """
+    start = perf_counter()
+    history = History()
+    here = objective.evaluate(theta)
+    if not np.isfinite(here.value) or not np.all(np.isfinite(here.gradient)):
+        raise FloatingPointError("the objective is not finite at the initial weights")
+    resolution = float(np.finfo(theta.dtype).eps)
+    validation = validate(here.theta) if validate else np.nan
+    best = here
+    gain_ratio, step_length = np.nan, 0.0
+    stopping.start(here.cost, validation)
+
+    while True:
+        history.append(
+            objective=here.value,
+            cost=here.cost,
+            gradient_norm=float(np.linalg.norm(here.gradient)),
+            damping=damping.value,
+            gain_ratio=gain_ratio,
+            step_length=step_length,
+            seconds=perf_counter() - start,
+            validation=validation,
+        )
+        if report:
+            report(history.line())
+        if stopping.reason is None and (
+            here.value <= resolution**2 or not here.gradient.any()
+        ):
+            stopping.reason = "converged"
+        if stopping.reason is None and len(history.rows) > stopping.max_iter:
+            stopping.reason = "max_iter"
+        if stopping.reason is not None:
+            break
+
+        gain_ratio, step_length = np.nan, 0.0
+        proposal = _propose(step, here, damping.value)
+        if proposal is None:
+            damping = damping.rejected()
+        elif proposal.predicted_decrease <= resolution * here.value:
+            # too little to be seen in the objective: at its minimum, or over-damped
+            if proposal.potential <= NOISE * resolution * here.value:
+                stopping.reason = "converged"
+            elif damping.was_rejected:
+                stopping.reason = "damping"
+            else:
+                damping = damping.accepted(1.0, floor=0.0)
+        else:
+            trial = objective.evaluate(here.theta + proposal.step, here, proposal.Z1_dot)
+            decrease = here.value - trial.value
+            gain_ratio = decrease / proposal.predicted_decrease
+            if decrease >= -ARMIJO * proposal.slope:
+                potential = proposal.potential / here.value
+                curvature = step.largest_curvature
+                floor = damping_floor(objective.alpha, curvature, potential)
+                damping = damping.accepted(gain_ratio, floor)
+                step_length = float(np.linalg.norm(proposal.step))
+                stopping.accepted(decrease / here.value, potential, trial.cost)
+                step.accept(proposal)
+                objective.recycle(here)
+                here = trial
+                if validate:
+                    validation = validate(here.theta)
+                    if stopping.validated(validation):
+                        best = here
+            else:
+                objective.recycle(trial)
+                damping = damping.rejected()
+        if damping.exhausted:
+            stopping.reason = "damping"
+
+    final = best if validate else here
+    return Outcome(
+        final.theta,
+        final.value,
+        final.cost,
+        history.to_dict(),
+        damping.value,
+        stopping.reason,
+    )
+
+
+def _propose(step: Step, here: Evaluation, damping: float) -> Proposal | None:
+    """Return a finite proposal, or None if there is none at this damping."""
+    try:
+        proposal = step.propose(here, damping)
+    except np.linalg.LinAlgError:
+        return None
+    numbers = (proposal.slope, proposal.curvature)
+    return proposal if np.all(np.isfinite(numbers)) and proposal.slope < 0 else None

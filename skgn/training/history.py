@@ -1,0 +1,52 @@
+"""What happened at each turn of a fit."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from skgn.typing import Array
+
+#: Columns of a history: name, value where there is none, heading of the printed line,
+#: format of a number.
+COLUMNS = (
+    ("objective", np.nan, "objective", "12.5e"),
+    ("cost", np.nan, "cost", "12.5e"),
+    ("gradient_norm", np.nan, "gradient", "10.2e"),
+    ("damping", np.nan, "damping", "10.2e"),
+    ("gain_ratio", np.nan, "gain", "8.2f"),
+    ("step_length", 0.0, "step", "10.2e"),
+    ("seconds", 0.0, "seconds", "9.3f"),
+    ("validation", np.nan, "validation", "12.5e"),
+)
+
+
+@dataclass
+class History:
+    """One row per turn and one for the start, column by column."""
+
+    rows: list[tuple[float, ...]] = field(default_factory=list)
+
+    def append(self, **values: float) -> None:
+        """Add a row, by the names of the columns."""
+        unknown = values.keys() - {name for name, *_ in COLUMNS}
+        if unknown:
+            raise TypeError(f"no such columns: {sorted(unknown)}")
+        self.rows.append(tuple(values.get(name, none) for name, none, *_ in COLUMNS))
+
+    def to_dict(self) -> dict[str, Array]:
+        """Return the columns as float64 arrays of equal length."""
+        table = np.array(self.rows, dtype=np.float64)
+        return {name: table[:, i] for i, (name, *_) in enumerate(COLUMNS)}
+
+    def line(self) -> str:
+        """Return the last row for printing, under headings if it is the first."""
+        turn = len(self.rows) - 1
+        cells = [f"{turn:4d}"]
+        headings = ["turn"]
+        for value, (_, _, heading, form) in zip(self.rows[-1], COLUMNS, strict=True):
+            width = int(form.split(".")[0])
+            blank = np.isnan(value)
+            cells.append(" " * (width - 1) + "-" if blank else format(value, form))
+            headings.append(f"{heading:>{width}}")
+        text = " ".join(cells)
+        return f"{' '.join(headings)}\n{text}" if turn == 0 else text
