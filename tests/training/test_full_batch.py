@@ -1,0 +1,244 @@
+"""The accept-or-reject loop."""
+
+from dataclasses import replace
+from itertools import chain, repeat
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skgn.steps.kronecker import KroneckerStep
+from skgn.training.damping import CEILING, GainRatioDamping
+from skgn.training.full_batch import train
+from skgn.training.stopping import Stopping
+from tests.problems import LOSSES, network_cases
+from tests.problems import case as draw_case
+
+CASES = network_cases()
+
+
+class Faulty:
+    """A Kronecker step whose proposals fail as told, one fault per turn."""
+
+    def __init__(self, case, faults=()):
+        passes = LOSSES[case.loss].root_columns(case.widths[-1])
+        self.step = KroneckerStep(case.input_factor(), passes)
+        self.faults = chain(faults, repeat(None))
+
+    def propose(self, here, damping):
+        fault = next(self.faults)
+        if fault == "error":
+            raise np.linalg.LinAlgError("no step")
+        proposal = self.step.propose(here, damping)
+        if fault is None:
+            return proposal
+        if fault == "not a number":
+            return replace(proposal, slope=np.nan)
+        if fault == "infinite":
+            return replace(proposal, curvature=np.inf)
+        if fault == "ascent":
+            return replace(proposal, slope=-proposal.slope)
+        factor = {"far": 1e3, "overflow": 1e200, "nan": np.nan}[fault]
+        return replace(
+            proposal, step=factor * proposal.step, Z1_dot=factor * proposal.Z1_dot
+        )
+
+    def accept(self, proposal):
+        self.step.accept(proposal)
+
+    @property
+    def largest_curvature(self):
+        return self.step.largest_curvature
+
+
+FAULTS = ["error", "not a number", "infinite", "ascent", "far", "overflow", "nan"]
+
+
+def run(case, faults=(), damping=0.1, validate=None, report=None, **stopping):
+    """Train a case."""
+    stopping = Stopping(**{"max_iter": 20, "tol": 0.0, **stopping})
+    return train(
+        case.objective(),
+        case.theta,
+        Faulty(case, faults),
+        GainRatioDamping(damping),
+        stopping,
+        validate,
+        report,
+    )
+
+
+def rejected_turns(outcome):
+    """Return which rows of the history are rejected turns."""
+    rejected = outcome.history["step_length"] == 0
+    rejected[0] = False
+    return rejected
+
+
+@pytest.mark.parametrize("damping", [1e-6, 1e-2, 1e3])
+@pytest.mark.parametrize("name", CASES)
+def test_objective_never_rises(name, damping):
+    """Turn by turn the objective falls or stays; the end is what was promised."""
+    case = CASES[name]
+    outcome = run(case, damping=damping)
+    objective = outcome.history["objective"]
+    assert np.all(np.diff(objective) <= 0)
+    assert objective[-1] < objective[0]
+    assert objective[-1] == outcome.objective
+    assert outcome.objective == pytest.approx(case.value_at(outcome.theta), rel=1e-9)
+    assert outcome.history["cost"][-1] == outcome.cost
+
+
+def test_reaches_a_stationary_point():
+    """With a penalty the gradient falls to rounding, and the fit has converged."""
+    case = draw_case("multinomial", ("tanh",), (4,), m=30, alpha=0.05)
+    outcome = run(case, max_iter=500, tol=1e-12)
+    assert outcome.reason == "converged"
+    assert outcome.history["gradient_norm"][-1] < 1e-6
+
+
+def test_history_has_one_row_per_turn():
+    """n turns and the start, in every column."""
+    outcome = run(draw_case(m=30, alpha=1e-3), max_iter=7)
+    assert outcome.reason == "max_iter"
+    assert {len(column) for column in outcome.history.values()} == {8}
+    seconds = outcome.history["seconds"]
+    assert np.all(np.diff(seconds) >= 0)
+    assert outcome.history["step_length"][0] == 0
+    assert np.isnan(outcome.history["gain_ratio"][0])
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_faulty_turns_are_rejected_and_the_fit_goes_on(fault):
+    """Failing proposals and trials leave the weights, double the damping, end nothing."""
+    case = draw_case("multinomial", ("silu",), (4,), m=30, alpha=1e-3)
+    outcome = run(case, [fault, fault, None, fault], max_iter=15)
+    history = outcome.history
+    assert outcome.reason == "max_iter"
+    rejected = rejected_turns(outcome)
+    assert_array_equal(rejected[:5], [False, True, True, False, True])
+    for turn in np.flatnonzero(rejected):
+        assert history["objective"][turn] == history["objective"][turn - 1]
+        assert history["damping"][turn] >= 2 * history["damping"][turn - 1]
+    assert_allclose(history["damping"][:3], [0.1, 0.2, 0.8])
+    assert np.all(np.diff(history["objective"]) <= 0)
+    assert np.all(np.isfinite(outcome.theta))
+    assert history["objective"][-1] < 0.5 * history["objective"][0]
+
+
+def test_a_rejected_trial_shows_its_gain_ratio():
+    """A trial that raised the objective has a negative gain ratio and no length."""
+    outcome = run(draw_case(m=30), ["far"], max_iter=3)
+    assert outcome.history["gain_ratio"][1] < 0
+    assert outcome.history["step_length"][1] == 0
+
+
+@pytest.mark.parametrize("fault", ["error", "ascent", "nan"])
+def test_damping_ceiling_ends_the_fit(fault):
+    """Where no step helps, the fit ends with its best weights and says so."""
+    case = draw_case("multinomial", ("tanh",), (4,), m=30)
+    outcome = run(case, chain([None, None], repeat(fault)), max_iter=1000)
+    assert outcome.reason == "damping"
+    assert len(outcome.history["objective"]) < 50
+    objective = outcome.history["objective"]
+    assert objective[2] < objective[1] < objective[0]
+    assert_array_equal(objective[2:], objective[2])
+    assert outcome.objective == pytest.approx(case.value_at(outcome.theta), rel=1e-12)
+
+
+def test_damping_ceiling_is_the_damping_that_ends_it():
+    """Without a single proposal the damping grows to just past the ceiling."""
+    case = draw_case(m=30)
+    outcome = run(case, repeat("error"), max_iter=1000)
+    assert outcome.damping > CEILING
+    assert outcome.history["damping"][-2] <= CEILING
+    assert_array_equal(outcome.theta, case.theta)
+
+
+@pytest.mark.parametrize("damping", [1e3, 1e6, 1e9])
+def test_an_overdamped_start_is_not_convergence(damping):
+    """Short steps because of a large damping do not end the fit."""
+    case = draw_case("multinomial", ("tanh",), (4,), m=30, alpha=1e-3)
+    expected = run(case, max_iter=300, tol=1e-3)
+    outcome = run(case, damping=damping, max_iter=300, tol=1e-3)
+    assert expected.reason == outcome.reason == "converged"
+    start = case.value_at(case.theta)
+    assert expected.objective < 0.5 * start
+    assert outcome.objective < 0.5 * start
+
+
+def test_stationary_start_is_converged():
+    """A zero gradient ends the fit before any proposal."""
+    case = draw_case("squared", (), (), alpha=0.0)
+    targets = np.zeros_like(case.targets)
+    layers = [np.zeros_like(case.layers[0])]
+    case = replace(case, targets=targets, layers=layers)
+    outcome = run(case, repeat("error"))
+    assert outcome.reason == "converged"
+    assert len(outcome.history["objective"]) == 1
+    assert outcome.cost == 0
+
+
+def test_not_finite_at_the_start():
+    """An objective that is infinite at the start cannot be minimised."""
+    case = draw_case("squared", ("identity",), (3,))
+    case = replace(case, layers=[V * 1e180 for V in case.layers])
+    with np.errstate(all="ignore"), pytest.raises(FloatingPointError, match="initial"):
+        run(case)
+
+
+def test_cost_threshold():
+    """The fit ends at the first turn whose cost is below the threshold."""
+    outcome = run(draw_case(m=30, alpha=1e-4), cost_threshold=0.3, max_iter=200)
+    assert outcome.reason == "cost_threshold"
+    cost = outcome.history["cost"]
+    assert cost[-1] <= 0.3 < cost[-2]
+
+
+def test_validation_returns_the_best_weights():
+    """Weights, objective and cost are those of the lowest validation loss."""
+    case = draw_case("multinomial", ("tanh",), (6,), m=30, alpha=1e-6)
+    other = draw_case("multinomial", ("tanh",), (6,), m=25, alpha=0.0, seed=9)
+    seen = []
+
+    def validate(theta):
+        seen.append((other.value_at(theta), theta.copy()))
+        return seen[-1][0]
+
+    outcome = run(case, validate=validate, max_iter=200, n_iter_no_change=4)
+    assert outcome.reason == "validation"
+    values = np.array([value for value, _ in seen])
+    accepted = ~rejected_turns(outcome)
+    assert_array_equal(outcome.history["validation"][accepted], values)
+    best = values.argmin()
+    assert len(values) - 1 - best == 4
+    assert_array_equal(outcome.theta, seen[best][1])
+    assert outcome.objective == pytest.approx(case.value_at(outcome.theta), rel=1e-10)
+    assert outcome.objective in outcome.history["objective"]
+
+
+def test_report():
+    """One printable line per turn and one for the start, the first under headings."""
+    lines = []
+    outcome = run(draw_case(m=30), report=lines.append, max_iter=4)
+    assert len(lines) == len(outcome.history["objective"]) == 5
+    assert lines[0].count("\n") == 1
+    assert f"{outcome.objective:.5e}" in lines[-1]
+
+
+def test_initial_weights_are_not_written_to():
+    """The caller's theta stays."""
+    case = draw_case(m=30)
+    theta = case.theta
+    before = theta.copy()
+    step = Faulty(case)
+    train(case.objective(), theta, step, GainRatioDamping(), Stopping(5, 0.0))
+    assert_array_equal(theta, before)
+
+
+def test_deterministic():
+    """Two runs give the same bits."""
+    case = draw_case("multinomial", ("relu", "tanh"), (5, 4), m=30)
+    one, two = run(case), run(case)
+    assert_array_equal(one.theta, two.theta)
+    assert_array_equal(one.history["objective"], two.history["objective"])
