@@ -50,7 +50,7 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         0.01.
     max_iter : int, default=100
         Largest number of iterations, rejected trials included. Reaching it warns.
-    tol : float, default=0.02
+    tol : float, default=0.015
         The fit has converged when over three accepted iterations in a row both of these
         are at most `tol`: the relative decrease ``(f_old - f_new) / f_old`` of the
         objective; and the scaled gradient norm, which is the decrease that the quadratic
@@ -147,7 +147,7 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
 
     Notes
     -----
-    Beside one standardised copy of a dense `X`, a fit holds some eight arrays of the size
+    Beside one standardised copy of a dense `X`, a fit holds some nine arrays of the size
     of the hidden activations of all rows. float32 takes half the memory of float64 and
     less time.
 
@@ -186,7 +186,7 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         alpha=1e-4,
         damping=None,
         max_iter=100,
-        tol=2e-2,
+        tol=1.5e-2,
         cost_threshold=None,
         early_stopping=False,
         validation_fraction=0.1,

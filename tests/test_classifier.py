@@ -195,7 +195,7 @@ def test_learns_at_any_depth_with_any_activation(sizes, activation):
     assert model.activations_ == (activation,) * len(sizes)
 
 
-@pytest.mark.parametrize("damping", [None, 1e-6, 1e-2, 1.0, 1e2, 1e4, 1e6])
+@pytest.mark.parametrize("damping", [None, 1e-6, 1e-2, 1.0, 1e2, 1e4, 1e6, 1e12])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_any_initial_damping_reaches_a_good_fit(damping, dtype):
     """The damping adapts: its start decides over the way, not over the end."""

@@ -524,7 +524,7 @@ def test_an_interrupted_first_fit_leaves_nothing(monkeypatch):
     """An estimator that was never fitted stays unfitted."""
     model = small()
     before = dict(vars(model))
-    interrupt(monkeypatch, Network, "slopes", KeyboardInterrupt, after=1)
+    interrupt(monkeypatch, Network, "jacobian_products", KeyboardInterrupt, after=1)
     with pytest.raises(KeyboardInterrupt):
         model.fit(*multiclass())
     assert vars(model) == before

@@ -199,9 +199,9 @@ class Multinomial:
         share = np.sqrt(p[:, :-1] / np.maximum(tails[:, :-1], tiny))
         after = np.sqrt(tails[:, 1:])
         B = -(share / np.maximum(after, tiny)).T[:, :, None] * p
-        B *= np.triu(np.ones((K - 1, K), p.dtype))[:, None, :]
-        k = np.arange(K - 1)
-        B[k, :, k] = (share * after).T
+        for k in range(K - 1):
+            B[k, :, :k] = 0
+            B[k, :, k] = share[:, k] * after[:, k]
         return B
 
     def root_columns(self, K: int) -> int:

@@ -38,17 +38,21 @@ from skgn.typing import Array
 
 @dataclass(frozen=True)
 class Trace:
-    """What a forward pass leaves behind: ``Z_1 .. Z_L`` and ``Ã_1 .. Ã_{L-1}``.
+    """What a forward pass leaves behind.
 
     Attributes
     ----------
     Z : list of ndarray of shape (m, n_l)
+        ``Z_1 .. Z_L``.
     hidden : list of ndarray of shape (m, 1 + n_l)
-        The first column of each is one.
+        ``Ã_1 .. Ã_{L-1}``; the first column of each is one.
+    slopes : list of ndarray of shape (m, n_l)
+        ``g'_1 .. g'_{L-1}``; empty where no derivatives will be asked for.
     """
 
     Z: list[Array]
     hidden: list[Array]
+    slopes: list[Array]
 
 
 @dataclass(frozen=True)
@@ -113,32 +117,35 @@ class Network:
         layers[-1][0] = intercepts
         return layers
 
-    def new_trace(self, m: int, dtype: Any) -> Trace:
+    def new_trace(self, m: int, dtype: Any, slopes: bool = False) -> Trace:
         """Allocate the arrays of a forward pass over `m` rows."""
         Z = [np.empty((m, n), dtype) for n in self.widths[1:]]
         hidden = [np.empty((m, 1 + n), dtype) for n in self.widths[1:-1]]
         for tilde in hidden:
             tilde[:, 0] = 1
-        return Trace(Z, hidden)
+        return Trace(Z, hidden, [np.empty_like(Z_l) for Z_l in Z[:-1]] if slopes else [])
 
     def chunks(self, m: int) -> Iterator[slice]:
         """Yield slices of rows to work on at a time."""
         return row_chunks(m, max(self.widths[1:]))
 
-    def forward(self, V: Sequence[Array], trace: Trace) -> None:
-        """Fill `trace` from its ``Z_1``, which the caller has set."""
+    def forward(
+        self,
+        V: Sequence[Array],
+        trace: Trace,
+        Z1: Array | None = None,
+        Z1_dot: Array | None = None,
+    ) -> None:
+        """Fill `trace`, from its own ``Z_1`` or from ``Z1 + Z1_dot``."""
         for rows in self.chunks(len(trace.Z[0])):
+            if Z1 is not None and Z1_dot is not None:
+                np.add(Z1[rows], Z1_dot[rows], out=trace.Z[0][rows])
             for l, activation in enumerate(self.activations):
-                tilde = trace.hidden[l][rows]
-                activation.value(trace.Z[l][rows], tilde[:, 1:])
+                Z, tilde = trace.Z[l][rows], trace.hidden[l][rows]
+                activation.value(Z, tilde[:, 1:])
+                if trace.slopes:
+                    activation.derivative(Z, tilde[:, 1:], trace.slopes[l][rows])
                 np.matmul(tilde, V[l + 1], out=trace.Z[l + 1][rows])
-
-    def slopes(self, trace: Trace, out: Sequence[Array]) -> None:
-        """Write ``g'_1 .. g'_{L-1}`` at a forward pass to `out`."""
-        for l, activation in enumerate(self.activations):
-            for rows in self.chunks(len(trace.Z[0])):
-                A = trace.hidden[l][rows, 1:]
-                activation.derivative(trace.Z[l][rows], A, out[l][rows])
 
     def backward(
         self,
@@ -160,20 +167,25 @@ class Network:
             stacked *= slopes[l - 1]
             yield l - 1, delta
 
-    def jacobian_product(
+    def jacobian_products(
         self,
         V: Sequence[Array],
         trace: Trace,
-        slopes: Sequence[Array],
-        direction: Sequence[Array],
-        Z1_dot: Array,
-    ) -> Array:
-        """Return ``Ż_L``, shape (m, K), along `direction`, whose ``Ż_1`` is given."""
-        result = np.empty_like(trace.Z[-1])
-        for rows in self.chunks(len(result)):
-            Z_dot = Z1_dot[rows]
+        directions: Sequence[Sequence[Array]],
+        Z1_dots: Sequence[Array],
+    ) -> list[Array]:
+        """Return ``Ż_L``, shape (m, K), along each direction, whose ``Ż_1`` is given."""
+        results = [np.empty_like(trace.Z[-1]) for _ in directions]
+        # side by side: one product with Ã_{l-1} for all directions
+        D = [np.hstack(parts) for parts in zip(*directions, strict=True)]
+        for rows in self.chunks(len(trace.Z[-1])):
+            Z_dots = [Z1_dot[rows] for Z1_dot in Z1_dots]
             for l in range(1, len(V)):
-                Z_dot = (slopes[l - 1][rows] * Z_dot) @ V[l][1:]
-                Z_dot += trace.hidden[l - 1][rows] @ direction[l]
-            result[rows] = Z_dot
-        return result
+                slope, W = trace.slopes[l - 1][rows], V[l][1:]
+                moved = np.hsplit(trace.hidden[l - 1][rows] @ D[l], len(directions))
+                for i, part in enumerate(moved):
+                    Z_dots[i] = (slope * Z_dots[i]) @ W
+                    Z_dots[i] += part
+            for result, Z_dot in zip(results, Z_dots, strict=True):
+                result[rows] = Z_dot
+        return results

@@ -66,16 +66,16 @@ class Objective:
         Where `theta` differs from that of `base` by a step whose change of ``Z_1`` is
         `Z1_dot`, the product with the inputs is saved.
         """
-        dtype = self.inputs.dtype
-        trace = self._spare.pop() if self._spare else None
-        if trace is None:
-            trace = self.network.new_trace(self.rows, dtype)
         V = self.network.layers(theta)
+        if self._spare:
+            trace = self._spare.pop()
+        else:
+            trace = self.network.new_trace(self.rows, self.inputs.dtype, slopes=True)
         if base is None or Z1_dot is None:
             self.inputs.product(V[0], out=trace.Z[0])
+            self.network.forward(V, trace)
         else:
-            np.add(base.trace.Z[0], Z1_dot, out=trace.Z[0])
-        self.network.forward(V, trace)
+            self.network.forward(V, trace, base.trace.Z[0], Z1_dot)
         return Evaluation(self, theta, trace)
 
     def recycle(self, evaluation: "Evaluation") -> None:
@@ -83,18 +83,9 @@ class Objective:
         self._spare.append(evaluation.trace)
 
     @cached_property
-    def slope_arrays(self) -> list[Array]:
-        """Arrays for the slopes of the one evaluation that is differentiated."""
-        return [self.new_array(n) for n in self.network.widths[1:-1]]
-
-    @cached_property
     def delta_array(self) -> Array:
-        """Array for ``δ_1`` of the one evaluation that is differentiated."""
-        return self.new_array(self.network.widths[1])
-
-    def new_array(self, n: int) -> Array:
-        """Allocate an array of all rows, uninitialised, shape (m, n)."""
-        return np.empty((self.rows, n), self.inputs.dtype)
+        """Array for ``δ_1``, shape (m, n_1)."""
+        return np.empty((self.rows, self.network.widths[1]), self.inputs.dtype)
 
     def weight_inner(self, a: Array, b: Array) -> float:
         """Return the inner product of two parameter vectors without intercepts."""
@@ -105,11 +96,7 @@ class Objective:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What is known at a point: values at once, derivatives when asked for.
-
-    Slopes and ``δ_1`` live in arrays that all evaluations of an objective share:
-    derivatives may be asked of one evaluation at a time.
-    """
+    """What is known at a point: values at once, derivatives when asked for."""
 
     objective: Objective
     theta: Array
@@ -137,13 +124,6 @@ class Evaluation:
         return self.cost + 0.5 * self.objective.alpha * weights
 
     @cached_property
-    def slopes(self) -> list[Array]:
-        """Derivatives of the hidden activations."""
-        out = self.objective.slope_arrays
-        self.objective.network.slopes(self.trace, out)
-        return out
-
-    @cached_property
     def gradient(self) -> Array:
         """Gradient of the objective, flat like theta."""
         delta = self.pointwise.residual * self.objective.row_weights[:, None]
@@ -160,7 +140,7 @@ class Evaluation:
             for rows in network.chunks(objective.rows):
                 deltas = network.backward(
                     self.layers,
-                    [slope[rows] for slope in self.slopes],
+                    [slope[rows] for slope in self.trace.slopes],
                     delta[rows],
                     first=delta_1[rows],
                 )
@@ -173,14 +153,16 @@ class Evaluation:
             part[1:] += objective.alpha * V[1:]
         return result
 
-    def tangent(self, direction: Array, Z1_dot: Array) -> "Tangent":
-        """Return the change of the outputs along a flat direction with given ``Ż_1``."""
-        network = self.objective.network
-        Z_dot = network.jacobian_product(
-            self.layers, self.trace, self.slopes, network.layers(direction), Z1_dot
+    def tangents(
+        self, directions: Sequence[Array], Z1_dots: Sequence[Array]
+    ) -> list["Tangent"]:
+        """Return what flat directions with given ``Ż_1`` do to the outputs."""
+        layers = [self.objective.network.layers(D) for D in directions]
+        Z_dots = self.objective.network.jacobian_products(
+            self.layers, self.trace, layers, Z1_dots
         )
-        R = self.objective.loss.center(self.pointwise, Z_dot)
-        return Tangent(direction, Z1_dot, R)
+        R = [self.objective.loss.center(self.pointwise, Z_dot) for Z_dot in Z_dots]
+        return [Tangent(*parts) for parts in zip(directions, Z1_dots, R, strict=True)]
 
     def gauss_newton(self, tangents: Sequence["Tangent"]) -> Array:
         """Return the matrix ``D_i' G D_j``, float64, of directions by their tangents."""

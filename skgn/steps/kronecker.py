@@ -77,7 +77,7 @@ def output_grams(here: Evaluation) -> list[Array]:
     m, K = here.pointwise.residual.shape
     passes = objective.loss.root_columns(K)
     for rows in row_chunks(m, max(network.widths[1:]), passes):
-        slopes = [slope[rows] for slope in here.slopes]
+        slopes = [slope[rows] for slope in here.trace.slopes]
         B = objective.loss.hessian_sqrt(here.pointwise.rows(rows))
         B *= root[rows]
         for l, delta in network.backward(here.layers, slopes, B.reshape(-1, K)):
@@ -121,7 +121,13 @@ class KroneckerStep:
             raise np.linalg.LinAlgError("a direction is not finite")
         Z1_dot = self._spare_array(here)
         objective.inputs.product(network.layers(direction)[0], out=Z1_dot)
-        tangents = [here.tangent(direction, Z1_dot), *self.momentum]
+        P = self.previous
+        if P is None or self.momentum:
+            tangents = here.tangents([direction], [Z1_dot])
+        else:
+            tangents = here.tangents([direction, P.step], [Z1_dot, P.Z1_dot])
+            self.momentum = tangents[1:]
+        tangents = [tangents[0], *self.momentum]
         return _best_combination(here, tangents, damping, self.largest_curvature)
 
     def accept(self, proposal: Proposal) -> None:
@@ -153,9 +159,7 @@ class KroneckerStep:
             pairs = zip(inputs, outputs, strict=True)
             self.blocks = [KroneckerBlock(S, gamma) for S, gamma in pairs]
             self.age = 0
-        if self.previous is not None:
-            P = self.previous
-            self.momentum = [here.tangent(P.step, P.Z1_dot)]
+        self.momentum = []
         self.prepared = here
 
 

@@ -166,7 +166,7 @@ def train(
             else:
                 objective.recycle(trial)
                 damping = damping.rejected()
-        if damping.exhausted:
+        if damping.was_rejected and damping.exhausted:
             stopping.reason = "damping"
 
     final = best if validate else here

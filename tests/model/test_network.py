@@ -37,7 +37,7 @@ def test_backward_gives_the_output_jacobians(name):
     network = here.objective.network
     jacobians = [oracles.output_jacobians(*case.rows[:2], x) for x in case.X]
     seen = []
-    for l, delta in network.backward(here.layers, here.slopes, units):
+    for l, delta in network.backward(here.layers, here.trace.slopes, units):
         seen.append(l)
         stacked = delta.reshape(K, m, -1)
         for i in range(m):

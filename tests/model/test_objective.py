@@ -27,7 +27,7 @@ def tangent_of(here, direction):
     network = here.objective.network
     Z1_dot = np.empty_like(here.trace.Z[0])
     here.objective.inputs.product(network.layers(direction)[0], out=Z1_dot)
-    return here.tangent(direction, Z1_dot)
+    return here.tangents([direction], [Z1_dot])[0]
 
 
 def test_value(case):
@@ -139,3 +139,14 @@ def test_float32_agrees_to_its_precision():
     assert here.gradient.dtype == np.float32
     assert_allclose(here.gradient, case.evaluation().gradient, rtol=1e-3, atol=1e-5)
     assert here.value == pytest.approx(case.evaluation().value, rel=1e-5)
+
+
+def test_tangents_of_several_directions(case):
+    """Directions pushed through together move the outputs as each does alone."""
+    here = case.evaluation()
+    alone = [tangent_of(here, D) for D in directions(case, 3)]
+    together = here.tangents(
+        [tangent.direction for tangent in alone], [tangent.Z1_dot for tangent in alone]
+    )
+    for one, other in zip(alone, together, strict=True):
+        assert_allclose(one.R, other.R, rtol=1e-11, atol=1e-12)
