@@ -152,7 +152,7 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
         widths = (rows.X.shape[1], *sizes, self.n_outputs_)
         network = Network.of(widths, activations)
         if len(self.classes_) == 1:
-            self._set_single_class(network)
+            self._set_single_class(network, activations)
             return
         if self.early_stopping and held_out is None:
             rows, held_out = self._split(rows, random_state)
@@ -268,10 +268,7 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
         weights = held_out.weights / held_out.weights.sum()
 
         def validate(theta: Array) -> float:
-            V = network.layers(theta)
-            inputs.product(V[0], out=trace.Z[0])
-            network.forward(V, trace)
-            Z = trace.Z[-1].astype(np.float64)
+            Z = network.outputs(network.layers(theta), inputs, trace).astype(np.float64)
             return float(weights @ self._loss.pointwise(Z, held_out.targets).loss)
 
         return validate
@@ -373,11 +370,11 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
         self.damping_ = outcome.damping
         self.stop_reason_ = outcome.reason
 
-    def _set_single_class(self, network: Network) -> None:
+    def _set_single_class(self, network: Network, activations: list[str]) -> None:
         """Store zero weights: with one class there is nothing to fit."""
         layers: list[Array] = [np.zeros(shape) for shape in network.shapes]
         columns = Standardisation.none(network.widths[0])
-        self._set_weights(layers, columns, list(network.activation_names))
+        self._set_weights(layers, columns, activations)
         damping = self._initial_damping()
         self._set_outcome(Outcome.nothing_to_fit(damping, "single_class"))
 
@@ -385,7 +382,6 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
 
     def _predictor(self) -> Predictor:
         """Return the fitted network, in float64, for standardised columns."""
-        check_is_fitted(self)
         layers = [
             np.vstack([b, W]).astype(np.float64)
             for b, W in zip(self.intercepts_, self.coefs_, strict=True)
@@ -428,8 +424,8 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
                 ),
                 stacklevel=2,
             )
-        names = state.keys() - {"_skgn_version"}
-        super().__setstate__({name: state[name] for name in state if name in names})
+        own = {name: value for name, value in state.items() if name != "_skgn_version"}
+        super().__setstate__(own)
 
 
 def _as_csr_array(X: Any) -> Any:

@@ -33,6 +33,7 @@ import numpy as np
 
 from skgn.linalg.gram import row_chunks
 from skgn.model.activations import ACTIVATIONS, Activation
+from skgn.model.inputs import Inputs
 from skgn.typing import Array
 
 
@@ -74,11 +75,6 @@ class Network:
     def of(cls, widths: Sequence[int], activations: Sequence[str]) -> "Network":
         """Build a network from layer widths and names of activations."""
         return cls(tuple(widths), tuple(ACTIVATIONS[name] for name in activations))
-
-    @property
-    def activation_names(self) -> list[str]:
-        """Names of the hidden layers' activations."""
-        return [activation.name for activation in self.activations]
 
     @cached_property
     def shapes(self) -> list[tuple[int, int]]:
@@ -146,6 +142,12 @@ class Network:
                 if trace.slopes:
                     activation.derivative(Z, tilde[:, 1:], trace.slopes[l][rows])
                 np.matmul(tilde, V[l + 1], out=trace.Z[l + 1][rows])
+
+    def outputs(self, V: Sequence[Array], inputs: Inputs, trace: Trace) -> Array:
+        """Fill `trace` from the inputs and return its ``Z_L``, shape (m, K)."""
+        inputs.product(V[0], out=trace.Z[0])
+        self.forward(V, trace)
+        return trace.Z[-1]
 
     def backward(
         self,

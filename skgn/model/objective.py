@@ -72,8 +72,7 @@ class Objective:
         else:
             trace = self.network.new_trace(self.rows, self.inputs.dtype, slopes=True)
         if base is None or Z1_dot is None:
-            self.inputs.product(V[0], out=trace.Z[0])
-            self.network.forward(V, trace)
+            self.network.outputs(V, self.inputs, trace)
         else:
             self.network.forward(V, trace, base.trace.Z[0], Z1_dot)
         return Evaluation(self, theta, trace)

@@ -37,7 +37,5 @@ class Predictor:
         for rows in self.network.chunks(m):
             inputs = make_inputs(X[rows].astype(np.float64), self.columns)
             trace = self.network.new_trace(inputs.shape[0], np.float64)
-            inputs.product(self.layers[0], out=trace.Z[0])
-            self.network.forward(self.layers, trace)
-            Z[rows] = trace.Z[-1]
+            Z[rows] = self.network.outputs(self.layers, inputs, trace)
         return Z
