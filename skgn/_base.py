@@ -4,6 +4,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from inspect import signature
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -24,7 +25,14 @@ from skgn.model.network import Network
 from skgn.model.objective import Objective
 from skgn.model.prediction import Predictor
 from skgn.steps.first_layer import FirstLayer
+from skgn.steps.joint import JointEquations
 from skgn.steps.kronecker import KroneckerStep
+from skgn.steps.layerwise import LayerEquations
+from skgn.steps.plain import PlainStep
+from skgn.steps.proposal import Step
+from skgn.steps.sequential import SequentialEquations
+from skgn.steps.signed import SignedStep
+from skgn.training.control import Control, LineSearch, Unguarded
 from skgn.training.damping import DEFAULT_DAMPING, GainRatioDamping
 from skgn.training.full_batch import Outcome, train
 from skgn.training.stopping import Stopping
@@ -41,6 +49,26 @@ ADVICE = {
         "the objective; the best weights are kept. Use standardize=True or rescale the "
         "columns of X, increase alpha, or fit in float64."
     ),
+    "line_search": (
+        "The fit stopped after {n_iter} iterations because no fraction of the step that "
+        "solver={solver!r} proposed lowered the objective; the best weights are kept. "
+        "Use safeguard='sign' or solver='kronecker'."
+    ),
+    "diverged": (
+        "The unguarded steps of solver={solver!r} diverged within {n_iter} iterations; "
+        "the weights of the lowest objective are kept. Use safeguard='sign' or "
+        "solver='kronecker'."
+    ),
+}
+
+#: Initial damping of the thread's solvers, for raw row weights: the identity matrix.
+THREAD_DAMPING = 1.0
+
+#: Which solvers use the parameters that not all of them use.
+USED_BY = {
+    "order": ("sequential",),
+    "safeguard": ("sequential", "joint"),
+    "step_size": ("sequential", "joint"),
 }
 
 
@@ -76,7 +104,7 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(ACTIVATIONS)), "array-like"],
-        "solver": [StrOptions({"kronecker"})],
+        "solver": [StrOptions({"kronecker", "sequential", "joint"})],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "damping": [Interval(Real, 0, None, closed="neither"), None],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -86,6 +114,9 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "standardize": ["boolean"],
+        "order": [StrOptions({"jacobi", "gauss_seidel"})],
+        "safeguard": [StrOptions({"line_search", "sign"}), None],
+        "step_size": [Interval(Real, 0, 1, closed="right")],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -129,7 +160,9 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
             raise
         if self.stop_reason_ in ADVICE:
             advice = ADVICE[self.stop_reason_]
-            message = advice.format(max_iter=self.max_iter, n_iter=self.n_iter_)
+            message = advice.format(
+                max_iter=self.max_iter, n_iter=self.n_iter_, solver=self.solver
+            )
             # the caller of fit, through scikit-learn's wrapper of it
             warnings.warn(message, ConvergenceWarning, stacklevel=4)
 
@@ -144,6 +177,7 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
     ) -> None:
         random_state = check_random_state(self.random_state)
         sizes, activations = self._hidden_layers()
+        self._check_solver_parameters()
         earlier = None
         if self.warm_start and hasattr(self, "coefs_"):
             earlier = (self.classes_, self.out_activation_, self._predictor())
@@ -180,7 +214,8 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
         if held_out is not None:
             validate = self._validator(network, first, held_out)
         theta = np.concatenate([V.ravel() for V in layers])
-        outcome = self._train(objective, theta, first, validate)
+        total_weight = float(rows.weights.sum())
+        outcome = self._train(objective, theta, first, total_weight, validate)
 
         layers = [V.copy() for V in network.layers(outcome.theta)]
         layers[0] = first.leave(layers[0])
@@ -209,6 +244,27 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
                 f"activation must be among {sorted(ACTIVATIONS)}; got {unknown[0]!r}."
             )
         return [int(size) for size in sizes], [str(name) for name in names]
+
+    def _check_solver_parameters(self) -> None:
+        """Refuse parameters that the solver would not use."""
+        defaults = signature(type(self)).parameters
+        for name, solvers in USED_BY.items():
+            value = getattr(self, name)
+            if self.solver not in solvers and value != defaults[name].default:
+                users = " and ".join(f"solver={solver!r}" for solver in solvers)
+                raise ValueError(
+                    f"{name}={value!r} has no effect with solver={self.solver!r}; leave "
+                    f"it at its default. Only {users} uses {name}."
+                )
+        if (
+            self.solver == "sequential"
+            and self.safeguard != "sign"
+            and self.damping is not None
+        ):
+            raise ValueError(
+                f"damping={self.damping!r} has no effect with solver='sequential' and "
+                f"safeguard={self.safeguard!r}; leave it at None."
+            )
 
     def _training_rows(self, X: Any, y: Any, sample_weight: Any) -> Rows:
         X, y = validate_data(
@@ -278,9 +334,10 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
         objective: Objective,
         theta: Array,
         first: FirstLayer,
+        total_weight: float,
         validate: Callable[[Array], float] | None,
     ) -> Outcome:
-        passes = objective.loss.root_columns(self.n_outputs_)
+        damping = self._initial_damping(total_weight)
         stopping = Stopping(
             max_iter=self.max_iter,
             tol=self.tol,
@@ -291,8 +348,8 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
             return train(
                 objective,
                 theta,
-                KroneckerStep(first.factor, passes),
-                GainRatioDamping(self._initial_damping()),
+                self._step(first, damping),
+                self._control(damping),
                 stopping,
                 validate,
                 print if self.verbose else None,
@@ -303,8 +360,33 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
                 "standardize=True or rescale the columns of X."
             ) from error
 
-    def _initial_damping(self) -> float:
-        return DEFAULT_DAMPING if self.damping is None else float(self.damping)
+    def _initial_damping(self, total_weight: float) -> float:
+        """Return the initial damping in the unit of the mean cost."""
+        if self.solver == "kronecker":
+            return DEFAULT_DAMPING if self.damping is None else float(self.damping)
+        return (THREAD_DAMPING if self.damping is None else self.damping) / total_weight
+
+    def _step(self, first: FirstLayer, damping: float) -> Step:
+        """Return how the solver proposes steps."""
+        if self.solver == "kronecker":
+            return KroneckerStep(first.factor, self._loss.root_columns(self.n_outputs_))
+        equations: LayerEquations
+        if self.solver == "joint":
+            equations = JointEquations(first.factor, damping)
+        else:
+            updated = self.step_size if self.order == "gauss_seidel" else 0.0
+            equations = SequentialEquations(first.factor, updated)
+        if self.safeguard == "sign":
+            return SignedStep(equations, first)
+        return PlainStep(equations)
+
+    def _control(self, damping: float) -> Control:
+        """Return how trials are judged."""
+        if self.safeguard == "line_search":
+            return LineSearch(damping, self.step_size)
+        if self.safeguard is None:
+            return Unguarded(damping, self.step_size)
+        return GainRatioDamping(damping, fraction=self.step_size)
 
     def _continued_weights(
         self,
@@ -375,7 +457,7 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
         layers: list[Array] = [np.zeros(shape) for shape in network.shapes]
         columns = Standardisation.none(network.widths[0])
         self._set_weights(layers, columns, activations)
-        damping = self._initial_damping()
+        damping = self._initial_damping(1.0)
         self._set_outcome(Outcome.nothing_to_fit(damping, "single_class"))
 
     # Predict.

@@ -31,6 +31,9 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
     layer, rescales the joint step by the exact Gauss-Newton model and accepts it only if
     the objective falls. There is no learning rate.
 
+    Two older solvers are there to be studied: the equations of the forum thread that this
+    package grew out of, as they were posted and with safeguards.
+
     Parameters
     ----------
     hidden_layer_sizes : int or array-like of int, default=(100,)
@@ -38,8 +41,12 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
     activation : str or array-like of str, default="leaky_relu"
         Activation of the hidden layers, among "identity", "logistic", "tanh", "relu",
         "leaky_relu" (slope 0.01) and "silu"; one name, or one per hidden layer.
-    solver : {"kronecker"}, default="kronecker"
-        How steps are found: by Kronecker-factored Gauss-Newton blocks.
+    solver : {"kronecker", "joint", "sequential"}, default="kronecker"
+        How steps are found. "kronecker": by Kronecker-factored Gauss-Newton blocks.
+        The thread's equations: "sequential", one pseudo-inverse per layer for the error
+        that the layer above passes down; "joint", one ridge regression per layer, which
+        passes down only what it does not explain. They need `safeguard` to converge on
+        more than one hidden layer, and more time than "kronecker".
     alpha : float, default=1e-4
         L2 penalty of the mean cost, on weights and not on intercepts, as in
         scikit-learn's generalised linear models. `MLPClassifier` divides its `alpha` by
@@ -47,7 +54,10 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         layer is penalised in standardised columns if `standardize` is True.
     damping : float, default=None
         Initial Levenberg-Marquardt damping, positive; adapted during the fit. None is
-        0.01.
+        0.01. For the thread's solvers it is in the unit of the summed cost, None is 1,
+        and with ``safeguard="sign"`` it is the initial damping of the steps' lengths.
+        "joint" has it as the constant λ of its equation, where 1 is the thread's identity
+        matrix. "sequential" has no other use for it and refuses it with other safeguards.
     max_iter : int, default=100
         Largest number of iterations, rejected trials included. Reaching it warns.
     tol : float, default=0.015
@@ -80,6 +90,18 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         weight 1. "balanced" is inversely proportional to the weighted class frequencies.
         The weights are rescaled to leave the total weight of the rows. Not supported for
         multilabel targets.
+    order : {"jacobi", "gauss_seidel"}, default="jacobi"
+        For ``solver="sequential"``: whether a layer passes its error down by its weights
+        before the step ("jacobi") or after it ("gauss_seidel").
+    safeguard : {"sign", "line_search", None}, default="sign"
+        What keeps the thread's solvers from diverging. "sign": each component of a step
+        takes the sign of the negative gradient, each unit's step its length from the
+        exact Gauss-Newton model, and only a lower objective is accepted. "line_search":
+        the step is halved until the objective falls. None: every step is taken; if the
+        fit diverges, it keeps the weights of the lowest objective and warns.
+    step_size : float, default=1.0
+        For the thread's solvers: fraction of a proposed step that is tried first,
+        positive and at most 1. The thread has 0.5.
     warm_start : bool, default=False
         Start from the weights of the previous fit. The columns, classes and hidden layers
         must be the same. All other attributes describe the latest fit alone.
@@ -119,19 +141,23 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
     best_loss_ : float or None
         Smallest value of `loss_curve_`; None with early stopping.
     loss_curve_ : list of float, length ``n_iter_ + 1``
-        Penalised objective at the start and after each iteration. It never rises.
+        Penalised objective at the start and after each iteration. It never rises, unless
+        ``safeguard=None``.
     validation_scores_ : list of float or None, length ``n_iter_ + 1``
         Validation log-loss at the start and after each iteration: a loss, lower is
         better, where `MLPClassifier` keeps the accuracy. None without early stopping.
     stop_reason_ : str
         Why the fit ended: "converged", "cost_threshold", "validation" (see
         `early_stopping`), "max_iter", "damping" (no step of any size lowers the
-        objective) or "single_class" (nothing to fit).
+        objective), "line_search" (no fraction of the step does), "diverged" (unguarded
+        steps ended at an objective that is not finite or above the first) or
+        "single_class" (nothing to fit).
     damping_ : float
-        Damping at the end.
+        Damping at the end, in the unit of the mean cost.
     history_ : dict of ndarray of shape (`n_iter_` + 1,)
         One entry for the start and one per iteration: "objective", "cost",
-        "gradient_norm", "damping" (after the iteration), "gain_ratio" (NaN where there
+        "gradient_norm", "damping" (after the iteration, in the unit of the mean cost: for
+        the thread's solvers divided by the sum of weights), "gain_ratio" (NaN where there
         was no trial), "step_length" (norm of the change of the weights, 0 where the trial
         was rejected), "seconds" (since the start of the iterations)
         and "validation". ``pandas.DataFrame(est.history_)`` makes a table of it.
@@ -193,6 +219,9 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         n_iter_no_change=5,
         standardize=True,
         class_weight=None,
+        order="jacobi",
+        safeguard="sign",
+        step_size=1.0,
         warm_start=False,
         random_state=None,
         verbose=False,
@@ -210,6 +239,9 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         self.n_iter_no_change = n_iter_no_change
         self.standardize = standardize
         self.class_weight = class_weight
+        self.order = order
+        self.safeguard = safeguard
+        self.step_size = step_size
         self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose
@@ -259,8 +291,8 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         Warns
         -----
         ConvergenceWarning
-            If the fit ended because of `max_iter` or because no step lowered the
-            objective. The estimator then has its best weights.
+            If the fit ended because of `max_iter`, because no step lowered the objective,
+            or because it diverged. The estimator then has its best weights.
         """
         self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
         return self

@@ -35,6 +35,11 @@ def small(**parameters):
         GaussNewtonMLPClassifier((8, 5), "tanh"),
         GaussNewtonMLPClassifier((6,), "silu", standardize=False),
         GaussNewtonMLPClassifier((5, 4), ["leaky_relu", "logistic"]),
+        GaussNewtonMLPClassifier(solver="sequential"),
+        GaussNewtonMLPClassifier((6,), "silu", solver="sequential", standardize=False),
+        GaussNewtonMLPClassifier(solver="sequential", order="gauss_seidel"),
+        GaussNewtonMLPClassifier(solver="joint"),
+        GaussNewtonMLPClassifier((8, 5), "tanh", solver="joint"),
     ]
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -118,6 +118,18 @@ class Factor:
         """Return ``Q G``."""
         return G if self.vectors is None else self.vectors @ G
 
+    def solve(self, G: Array, damping: float) -> Array:
+        """Return ``(S + damping I)^-1 G``, or the pseudo-inverse where damping is 0."""
+        inner = self.into_basis(G)
+        shifted = self.values + self.values.dtype.type(damping)
+        smallest = np.finfo(shifted.dtype).eps * len(shifted) * shifted.max()
+        known = shifted > smallest
+        inverse = np.where(known, 1 / np.where(known, shifted, 1), 0)
+        result = self.out_of_basis(inverse[:, None] * inner)
+        if self.rest is not None and self.rest + damping > smallest:
+            result += (G - self.out_of_basis(inner)) / (self.rest + damping)
+        return result
+
     def to_dense(self) -> Array:
         """Return the matrix."""
         if self.vectors is None:

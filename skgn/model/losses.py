@@ -29,6 +29,18 @@ Statist. Soc. B 54, 1992): with the tail sums ``q_k = p_k + ... + p_K``,
 
 whose last column is zero: K - 1 columns carry the K classes, none of them by a
 difference of nearly equal numbers.
+
+**Working residual.** The change E of ``Z`` that would remove the error to first order:
+the solution of ``H E = P - Y`` of minimum norm, row by row. For Bernoulli it is
+``(p - y) / (p (1 - p))``. For the multinomial, ``H E = p ∘ (E - p'E)``, so that
+``E = (p - y) / p + c`` with any constant c, which is the null space of H; the norm is
+least where the entries of E sum to zero:
+
+    E = r - mean(r),      r = (p - y) / p  element by element.
+
+Since H is not invertible where the net is sure of a row, the p that are divided by are
+clipped to ``[2^-20, 1 - 2^-20]``. With K = 2 the difference of the two entries of E is
+Bernoulli's working residual, clipped or not.
 """
 
 from dataclasses import dataclass
@@ -42,6 +54,9 @@ from skgn.typing import Array
 
 #: Class frequencies below this start as if they were this frequent.
 MEAN_FLOOR = 1e-3
+
+#: Probabilities that a working residual is divided by stay this far from 0 and 1.
+SATURATION = 2.0**-20
 
 
 @dataclass(frozen=True)
@@ -93,6 +108,12 @@ class Loss(Protocol):
     def root_columns(self, K: int) -> int:
         """Return the number of columns of B for K outputs."""
 
+    def working_residual(self, at: Pointwise) -> Array:
+        """Return E of minimum norm with H E = P - Y, shape (m, K), as a new array.
+
+        The probabilities that it divides by are clipped by SATURATION.
+        """
+
     def prediction(self, Z: Array) -> Array:
         """Return P, shape (m, K)."""
 
@@ -136,6 +157,11 @@ class Bernoulli:
     def root_columns(self, K: int) -> int:
         """See :class:`Loss`."""
         return K
+
+    def working_residual(self, at: Pointwise) -> Array:
+        """See :class:`Loss`."""
+        wrong = np.clip(np.abs(at.residual), SATURATION, 1 - SATURATION)
+        return at.residual / (wrong * (1 - wrong))
 
     def prediction(self, Z: Array) -> Array:
         """See :class:`Loss`."""
@@ -208,6 +234,12 @@ class Multinomial:
         """See :class:`Loss`."""
         return K - 1
 
+    def working_residual(self, at: Pointwise) -> Array:
+        """See :class:`Loss`."""
+        E = at.residual / np.clip(at.spread, SATURATION, 1 - SATURATION)
+        E -= E.mean(axis=1, keepdims=True)
+        return E
+
     def prediction(self, Z: Array) -> Array:
         """See :class:`Loss`."""
         return softmax(Z, axis=1)
@@ -252,6 +284,10 @@ class Squared:
     def root_columns(self, K: int) -> int:
         """See :class:`Loss`."""
         return K
+
+    def working_residual(self, at: Pointwise) -> Array:
+        """See :class:`Loss`; nothing is divided by."""
+        return at.residual.copy()
 
     def prediction(self, Z: Array) -> Array:
         """See :class:`Loss`."""

@@ -30,13 +30,9 @@ accepted step and then every (number of passes) steps, ten at most.
 
 **Rescaling.** All layers explain the same residual, so that their full steps together
 overshoot. The step is the best combination ``a D + b P`` of the direction D and the
-previous accepted step P (momentum without a parameter) under the exact Gauss-Newton
-model:
-
-    M_ij = D_i' G D_j + λ ⟨D_i, D_j⟩,       M c = -⟨∇, D_i⟩
-
-with G from one Jacobian-vector product per direction. Since M is positive definite the
-step descends: ``⟨∇, step⟩ = -c' M c < 0``.
+previous accepted step P (momentum without a parameter) under the exact, damped
+Gauss-Newton model (:mod:`skgn.steps.model`), with one Jacobian-vector product per
+direction.
 
 Cost beyond one gradient: the product ``Ã_0 D_1``, two Jacobian-vector products over the
 deeper layers, and the share of a refresh. The trial that follows needs no product with
@@ -48,6 +44,7 @@ import numpy as np
 from skgn.linalg.gram import add_scaled, row_chunks, weighted_gram
 from skgn.linalg.kronecker import Factor, KroneckerBlock
 from skgn.model.objective import Evaluation, Tangent
+from skgn.steps.model import Model
 from skgn.steps.proposal import Proposal
 from skgn.typing import Array
 
@@ -170,15 +167,9 @@ def _best_combination(
 
     The first direction becomes the step, in place. `largest` is the largest curvature.
     """
-    directions = [tangent.direction for tangent in tangents]
-    G = here.gauss_newton(tangents)
-    slopes = np.array([float(here.gradient @ D) for D in directions])
-    E = np.array([[float(D @ other) for other in directions] for D in directions])
-    M = G + damping * E
-    if not (np.all(np.isfinite(M)) and np.all(np.diag(M) > 0)):
-        raise np.linalg.LinAlgError("the quadratic model is not positive and finite")
-    c = _minimiser(M, slopes)
-    step, Z1_dot = directions[0], tangents[0].Z1_dot
+    model = Model.of(here, tangents)
+    c = model.best(damping)
+    step, Z1_dot = tangents[0].direction, tangents[0].Z1_dot
     step *= step.dtype.type(c[0])
     Z1_dot *= Z1_dot.dtype.type(c[0])
     for factor, tangent in zip(c[1:], tangents[1:], strict=True):
@@ -187,18 +178,7 @@ def _best_combination(
     return Proposal(
         step=step,
         Z1_dot=Z1_dot,
-        slope=float(slopes @ c),
-        curvature=float(c @ G @ c),
-        potential=float(
-            -0.5 * slopes @ _minimiser(G + min(damping, largest) * E, slopes)
-        ),
+        slope=float(model.slopes @ c),
+        curvature=float(c @ model.curvatures @ c),
+        potential=model.potential(damping, largest),
     )
-
-
-def _minimiser(M: Array, slopes: Array) -> Array:
-    """Return the minimiser c of ``slopes'c + c'Mc / 2``, M positive semi-definite."""
-    # directions of unit length: M may be near singular
-    scale = 1 / np.sqrt(np.maximum(np.diag(M), np.finfo(M.dtype).tiny))
-    unit = M * scale * scale[:, None]
-    c: Array = -scale * np.linalg.lstsq(unit, slopes * scale, rcond=1e-10)[0]
-    return c

@@ -18,7 +18,7 @@ class Proposal:
     Z1_dot : ndarray of shape (m, n_1)
         The change of ``Z_1`` it makes, which is exact.
     slope : float
-        Inner product of gradient and step; negative.
+        Inner product of gradient and step; negative where the step descends.
     curvature : float
         ``step' G step`` with the undamped Gauss-Newton matrix G of the objective.
     potential : float
@@ -38,6 +38,18 @@ class Proposal:
     def predicted_decrease(self) -> float:
         """Decrease of the objective by the undamped quadratic model."""
         return -(self.slope + 0.5 * self.curvature)
+
+    def scaled(self, fraction: float) -> "Proposal":
+        """Return a fraction of the step; what could be gained stays what it is."""
+        if fraction == 1:
+            return self
+        return Proposal(
+            step=self.step * self.step.dtype.type(fraction),
+            Z1_dot=self.Z1_dot * self.Z1_dot.dtype.type(fraction),
+            slope=self.slope * fraction,
+            curvature=self.curvature * fraction**2,
+            potential=self.potential,
+        )
 
 
 class Step(Protocol):

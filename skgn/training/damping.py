@@ -17,6 +17,9 @@ for its quadratic convergence).
 """
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from skgn.training.control import lowers
 
 #: Initial damping where the user gives none.
 DEFAULT_DAMPING = 1e-2
@@ -41,16 +44,26 @@ class GainRatioDamping:
         Damping λ of the next proposal.
     growth : float
         Factor of the next rejection.
+    fraction : float
+        Of the proposed step, that is tried.
     """
 
     value: float = DEFAULT_DAMPING
     growth: float = 2.0
+    fraction: float = 1.0
+    reason: ClassVar[str] = "damping"
+    guarded: ClassVar[bool] = True
+    follows_model: ClassVar[bool] = True
+
+    def accepts(self, decrease: float, slope: float) -> bool:
+        """Return whether the objective is low enough."""
+        return lowers(decrease, slope)
 
     def accepted(self, gain_ratio: float, floor: float) -> "GainRatioDamping":
         """Return the damping after an accepted trial."""
         overshoot = min(max(2 * gain_ratio - 1, -1.0), 1.0)
         factor = max(1 / 3, min(2.0, 1 - overshoot**3))
-        return GainRatioDamping(max(self.value * factor, floor))
+        return replace(self, value=max(self.value * factor, floor), growth=2.0)
 
     def rejected(self) -> "GainRatioDamping":
         """Return the damping after a rejected trial."""

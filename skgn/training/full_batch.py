@@ -1,13 +1,11 @@
 r"""The loop of a full-batch fit: propose, try, accept or reject.
 
 One flat loop, in which a rejected trial is a turn like any other: it changes nothing but
-the damping. A trial at step s from the point θ is accepted if it is finite and lowers the
-true objective f enough (Armijo):
-
-    f(θ + s) <= f(θ) + 1e-4 ⟨∇f(θ), s⟩
-
-so that the objective never rises. Steps shrink towards a short one down the gradient as
-the damping grows; every point but a stationary one is left in the end.
+the damping, or the fraction of the step that is tried. Which trials count is the matter
+of the control (:mod:`skgn.training.control`): all but the unguarded one accept only a
+lower objective, so that it never rises. Where steps follow the quadratic model they
+shrink towards a short one down the gradient as the damping grows; every point but a
+stationary one is left in the end.
 """
 
 from collections.abc import Callable
@@ -18,13 +16,11 @@ import numpy as np
 
 from skgn.model.objective import Evaluation, Objective
 from skgn.steps.proposal import Proposal, Step
-from skgn.training.damping import GainRatioDamping, damping_floor
+from skgn.training.control import Control
+from skgn.training.damping import damping_floor
 from skgn.training.history import History
 from skgn.training.stopping import Stopping
 from skgn.typing import Array
-
-#: Share of the decrease promised by the slope that a step must keep.
-ARMIJO = 1e-4
 
 #: Rounding of the objective, in units of machine epsilon times its value.
 NOISE = 1e3
@@ -37,7 +33,8 @@ class Outcome:
     Attributes
     ----------
     theta : ndarray
-        Weights: the last accepted ones, or those of the best validation log-loss.
+        Weights: those of the lowest objective, which are the last accepted ones where
+        the objective never rises, or those of the best validation log-loss.
     objective, cost : float
         At these weights.
     history : dict of ndarray of shape (turns + 1,)
@@ -68,7 +65,7 @@ def train(
     objective: Objective,
     theta: Array,
     step: Step,
-    damping: GainRatioDamping,
+    control: Control,
     stopping: Stopping,
     validate: Callable[[Array], float] | None = None,
     report: Callable[[str], None] | None = None,
@@ -82,8 +79,8 @@ def train(
         Initial weights, flat.
     step : Step
         How to propose a change of the weights.
-    damping : GainRatioDamping
-        Initial damping.
+    control : Control
+        Initial damping and fraction; the rule by which trials are accepted.
     stopping : Stopping
     validate : callable, optional
         Returns the validation log-loss at given weights. With it, the weights of its
@@ -116,7 +113,7 @@ def train(
             objective=here.value,
             cost=here.cost,
             gradient_norm=float(np.linalg.norm(here.gradient)),
-            damping=damping.value,
+            damping=control.value,
             gain_ratio=gain_ratio,
             step_length=step_length,
             seconds=perf_counter() - start,
@@ -134,26 +131,36 @@ def train(
             break
 
         gain_ratio, step_length = np.nan, 0.0
-        proposal = _propose(step, here, damping.value)
+        proposal = _propose(step, here, control)
         if proposal is None:
-            damping = damping.rejected()
-        elif proposal.predicted_decrease <= resolution * here.value:
+            control = control.rejected()
+        elif (
+            control.follows_model
+            and proposal.predicted_decrease <= resolution * here.value
+        ):
             # too little to be seen in the objective: at its minimum, or over-damped
             if proposal.potential <= NOISE * resolution * here.value:
                 stopping.reason = "converged"
-            elif damping.was_rejected:
-                stopping.reason = "damping"
+            elif control.was_rejected:
+                stopping.reason = control.reason
             else:
-                damping = damping.accepted(1.0, floor=0.0)
+                control = control.accepted(1.0, floor=0.0)
         else:
-            trial = objective.evaluate(here.theta + proposal.step, here, proposal.Z1_dot)
+            theta = here.theta + proposal.step
+            if control.guarded:
+                trial = objective.evaluate(theta, here, proposal.Z1_dot)
+            else:  # sums of steps of any size would lose the digits of Z_1
+                trial = objective.evaluate(theta)
             decrease = here.value - trial.value
-            gain_ratio = decrease / proposal.predicted_decrease
-            if decrease >= -ARMIJO * proposal.slope:
+            if not np.all(np.isfinite(theta)):
+                decrease = np.nan
+            if proposal.predicted_decrease:
+                gain_ratio = decrease / proposal.predicted_decrease
+            if control.accepts(decrease, proposal.slope):
                 potential = proposal.potential / here.value
                 curvature = step.largest_curvature
                 floor = damping_floor(objective.alpha, curvature, potential)
-                damping = damping.accepted(gain_ratio, floor)
+                control = control.accepted(gain_ratio, floor)
                 step_length = float(np.linalg.norm(proposal.step))
                 stopping.accepted(decrease / here.value, potential, trial.cost)
                 step.accept(proposal)
@@ -161,30 +168,31 @@ def train(
                 here = trial
                 if validate:
                     validation = validate(here.theta)
-                    if stopping.validated(validation):
-                        best = here
+                    is_best = stopping.validated(validation)
+                else:
+                    is_best = here.value <= best.value
+                if is_best:
+                    best = here
             else:
                 objective.recycle(trial)
-                damping = damping.rejected()
-        if damping.was_rejected and damping.exhausted:
-            stopping.reason = "damping"
+                control = control.rejected()
+        if control.was_rejected and control.exhausted:
+            stopping.reason = control.reason
 
-    final = best if validate else here
+    reason = stopping.reason
+    if reason == "max_iter" and here.value > history.rows[0][0]:  # if unguarded
+        reason = "diverged"
     return Outcome(
-        final.theta,
-        final.value,
-        final.cost,
-        history.to_dict(),
-        damping.value,
-        stopping.reason,
+        best.theta, best.value, best.cost, history.to_dict(), control.value, reason
     )
 
 
-def _propose(step: Step, here: Evaluation, damping: float) -> Proposal | None:
-    """Return a finite proposal, or None if there is none at this damping."""
+def _propose(step: Step, here: Evaluation, control: Control) -> Proposal | None:
+    """Return a finite proposal to be tried, or None if there is none."""
     try:
-        proposal = step.propose(here, damping)
+        proposal = step.propose(here, control.value).scaled(control.fraction)
     except np.linalg.LinAlgError:
         return None
-    numbers = (proposal.slope, proposal.curvature)
-    return proposal if np.all(np.isfinite(numbers)) and proposal.slope < 0 else None
+    if not np.all(np.isfinite((proposal.slope, proposal.curvature))):
+        return None
+    return None if control.follows_model and proposal.slope >= 0 else proposal

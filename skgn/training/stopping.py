@@ -17,6 +17,11 @@ The reasons, in the order in which they are looked for after each turn:
     objective below the square of the fit's machine epsilon is zero to rounding.
 ``"damping"``
     The damping has reached its ceiling: no step of any size lowers the objective.
+``"line_search"``
+    No fraction of the step that was proposed lowers the objective.
+``"diverged"``
+    Unguarded steps have led to an objective that is not finite, or, at the last turn,
+    to one above the first.
 ``"max_iter"``
     As many turns as allowed.
 ``"single_class"``
@@ -70,7 +75,7 @@ class Stopping:
         cost : float
             Training cost without penalty.
         """
-        small = max(decrease, potential) <= self.tol
+        small = max(abs(decrease), potential) <= self.tol
         self._small_turns = self._small_turns + 1 if small else 0
         if self.cost_threshold is not None and cost <= self.cost_threshold:
             self.reason = "cost_threshold"

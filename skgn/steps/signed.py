@@ -1,0 +1,96 @@
+r"""The layers' steps with the signs of the negative gradient.
+
+The safeguard that the thread names and did not try. Each component of the layers' steps
+keeps its size and takes the sign of the negative gradient of the objective, penalty
+included; it is zero where the gradient is. That makes D a direction of descent,
+
+    ⟨∇, D⟩ = -Σ |∇_j| |D_j| < 0.
+
+In layer 1 the signs are given in the columns of X, and the part of D_1 outside the span
+of the rows is dropped: the gradient lies in the span, so that the slope stays, and the
+step does not depend on the coordinates of training.
+
+D has no good length yet: a fraction of it that suits the units whose error was divided
+by the smallest derivatives hardly moves the others. So each unit's step gets a length of
+its own, and the previous accepted step P a share, from the exact Gauss-Newton model under
+the loop's damping (:mod:`skgn.steps.unit_lengths`).
+"""
+
+import numpy as np
+
+from skgn.model.objective import Evaluation
+from skgn.steps.first_layer import FirstLayer
+from skgn.steps.layerwise import LayerEquations, tangent_of
+from skgn.steps.proposal import Proposal
+from skgn.steps.unit_lengths import scale_units, unit_model
+from skgn.typing import Array
+
+
+class SignedStep:
+    """Propose the layers' steps of some equations, with signs and lengths corrected.
+
+    Parameters
+    ----------
+    equations : LayerEquations
+    first_layer : FirstLayer
+        Between the columns of X and the coordinates of training.
+    """
+
+    def __init__(self, equations: LayerEquations, first_layer: FirstLayer):
+        self.equations = equations
+        self.first_layer = first_layer
+        self.prepared: Evaluation | None = None
+        self.previous: Proposal | None = None
+
+    def propose(self, here: Evaluation, damping: float) -> Proposal:
+        """Propose the best lengths of the units' steps, and share of the previous one."""
+        if self.prepared is not here:
+            self._prepare(here)
+        c = self.model.best(damping)
+        step, Z1_dot = self.along.direction.copy(), self.along.Z1_dot.copy()
+        scale_units(here.objective.network, step, Z1_dot, c)
+        if self.momentum is not None:
+            step += step.dtype.type(c[-1]) * self.momentum.direction
+            Z1_dot += step.dtype.type(c[-1]) * self.momentum.Z1_dot
+        return Proposal(
+            step=step,
+            Z1_dot=Z1_dot,
+            slope=float(self.model.slopes @ c),
+            curvature=float(c @ self.model.curvatures @ c),
+            potential=self.model.potential(damping, self.largest_curvature),
+        )
+
+    def accept(self, proposal: Proposal) -> None:
+        """Keep the step for the next proposal."""
+        self.previous = proposal
+
+    @property
+    def largest_curvature(self) -> float:
+        """Largest curvature along any of the directions last looked at."""
+        return self.model.largest
+
+    def _prepare(self, here: Evaluation) -> None:
+        """Do the work that does not depend on the damping."""
+        self.along = tangent_of(here, self._signed(here))
+        self.momentum = None
+        if self.previous is not None:
+            P = self.previous
+            self.momentum = here.tangents([P.step], [P.Z1_dot])[0]
+        self.model = unit_model(here, self.along, self.momentum)
+        self.prepared = here
+
+    def _signed(self, here: Evaluation) -> Array:
+        """Return the layers' steps with the signs of the negative gradient."""
+        layers = here.objective.network.layers
+        direction = self.equations.direction(here)
+        D, G = layers(direction), layers(here.gradient)
+        in_columns = with_sign(self.first_layer.leave(D[0]), self.first_layer.leave(G[0]))
+        D[0][:] = self.first_layer.enter(in_columns)
+        for D_l, G_l in zip(D[1:], G[1:], strict=True):
+            D_l[:] = with_sign(D_l, G_l)
+        return direction
+
+
+def with_sign(D: Array, gradient: Array) -> Array:
+    """Return D with the sign of the negative gradient, zero where that is zero."""
+    return -np.sign(gradient) * np.abs(D)
