@@ -377,7 +377,7 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
             updated = self.step_size if self.order == "gauss_seidel" else 0.0
             equations = SequentialEquations(first.factor, updated)
         if self.safeguard == "sign":
-            return SignedStep(equations, first)
+            return SignedStep(equations)
         return PlainStep(equations)
 
     def _control(self, damping: float) -> Control:

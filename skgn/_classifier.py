@@ -95,7 +95,8 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         before the step ("jacobi") or after it ("gauss_seidel").
     safeguard : {"sign", "line_search", None}, default="sign"
         What keeps the thread's solvers from diverging. "sign": each component of a step
-        takes the sign of the negative gradient, each unit's step its length from the
+        takes the sign of the negative gradient (in the first layer along the principal
+        axes of the rows), each unit's step its length from the
         exact Gauss-Newton model, and only a lower objective is accepted. "line_search":
         the step is halved until the objective falls. None: every step is taken; if the
         fit diverges, it keeps the weights of the lowest objective and warns.

@@ -193,6 +193,51 @@ def output_factors(loss, layers, activations, X, weights):
     return gamma
 
 
+def prediction_error(loss, z, y):
+    """Return P - Y of one row."""
+    if loss == "bernoulli":
+        return np.array([sigmoid(z_k) - y_k for z_k, y_k in zip(z, y, strict=True)])
+    if loss == "squared":
+        return z - y
+    return softmax(z) - np.eye(len(z))[y]
+
+
+def thread_directions(
+    loss, layers, activations, X, targets, weights, ridge=None, updated=0.0
+):
+    """Return the steps ``D_l`` of the thread's equations, and the errors ``E_l``.
+
+    With `ridge` λ the joint equation, literally by ``pinv([Ã I])``: of all D and C with
+    ``Ã D + C = -E`` those of least ``λ ‖D‖² + Σ w ‖c‖²``. Without, one pseudo-inverse per
+    layer, and ``W + updated D`` passes the error down. No prediction is clipped.
+    """
+    passes = [forward_row(layers, activations, x) for x in X]
+    E = np.array(
+        [np.linalg.pinv(loss_hessian(loss, z[-1])) @ prediction_error(loss, z[-1], y)
+         for (z, _), y in zip(passes, targets, strict=True)]
+    )  # fmt: skip
+    root = np.sqrt(weights)[:, None]
+    steps, errors = [], []
+    for l in range(len(layers) - 1, -1, -1):
+        tilde, W = np.array([a[l] for _, a in passes]), layers[l][1:]
+        if ridge is None:
+            D = -np.linalg.pinv(root * tilde, rcond=1e-12) @ (root * E)
+            passed = E @ np.linalg.pinv(W + updated * D[1:])
+        else:
+            literal = np.hstack([tilde / np.sqrt(ridge), np.diag(1 / root[:, 0])])
+            both = -np.linalg.pinv(literal) @ E
+            D, C = both[: len(layers[l])] / np.sqrt(ridge), both[len(layers[l]) :] / root
+            passed = -C @ np.linalg.pinv(W)
+        steps.insert(0, D)
+        errors.insert(0, E)
+        if l:
+            _, derivative = ACTIVATIONS[activations[l - 1]]
+            slope = derivative(np.array([z[l - 1] for z, _ in passes]))
+            sign = np.where(slope < 0, -1, 1)
+            E = passed / (sign * np.maximum(np.abs(slope), 2.0**-20))
+    return steps, errors
+
+
 def _penalised(V):
     """Return ones where `V` holds weights and zeros where it holds intercepts."""
     mask = np.ones_like(V)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
+from sklearn.utils._param_validation import InvalidParameterError
 
 from skgn import GaussNewtonMLPClassifier
 from tests.problems import binary, iris, multilabel
@@ -22,6 +23,16 @@ PARAMETERS = [
     ("activation", ["relu", "relu"], "activation.*2 names for 1 hidden"),
     ("activation", None, "activation"),
     ("solver", "adam", "solver"),
+    ("solver", None, "solver"),
+    ("order", "foo", "order"),
+    ("order", None, "order"),
+    ("safeguard", "foo", "safeguard"),
+    ("safeguard", False, "safeguard"),
+    ("step_size", 0, "step_size"),
+    ("step_size", 1.5, "step_size"),
+    ("step_size", -1, "step_size"),
+    ("step_size", np.nan, "step_size"),
+    ("step_size", None, "step_size"),
     ("alpha", -1.0, "alpha"),
     ("alpha", "auto", "alpha"),
     ("alpha", np.nan, "alpha"),
@@ -68,6 +79,61 @@ def refused(model, message, *args, error=ValueError, **kwargs):
 def test_parameters(name, value, message):
     """Each parameter out of its range, by name."""
     refused(small(**{name: value}), message, X, Y)
+
+
+@pytest.mark.parametrize(
+    "name", ["solver", "order", "safeguard", "step_size", "damping", "alpha"]
+)
+def test_parameters_out_of_range_are_scikit_learns_error(name):
+    """InvalidParameterError, for any solver, also on a fitted estimator."""
+    value = "foo" if name in ("solver", "order", "safeguard") else -1
+    for solver in ("kronecker", "sequential", "joint"):
+        model = small(solver=solver, cost_threshold=1e9).fit(X, Y)
+        model.set_params(**{name: value})
+        refused(model, f"The '{name}' parameter", X, Y, error=InvalidParameterError)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"order": "gauss_seidel"},
+        {"safeguard": None},
+        {"safeguard": "line_search"},
+        {"step_size": 0.5},
+        {"solver": "joint", "order": "gauss_seidel"},
+        {"solver": "sequential", "damping": 1.0, "safeguard": None},
+        {"solver": "sequential", "damping": 1.0, "safeguard": "line_search"},
+    ],
+    ids=str,
+)
+def test_parameters_that_the_solver_would_not_use(changes):
+    """The one without effect is named, with the solver; the fit before it stays."""
+    name = list(changes)[0 if "solver" not in changes else 1]
+    solver = changes.get("solver", "kronecker")
+    refused(small(**changes), f"{name}=.*no effect with solver='{solver}'", X, Y)
+    model = small(solver=solver, cost_threshold=1e9).fit(X, Y)
+    expected = model.predict_proba(X)
+    refused(model.set_params(**changes), f"{name}=", X, Y)
+    assert np.array_equal(model.predict_proba(X), expected)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"solver": "sequential", "damping": 1.0},
+        {"solver": "sequential", "order": "gauss_seidel", "step_size": 0.5},
+        {"solver": "joint", "damping": 1.0, "safeguard": "line_search"},
+        {"solver": "joint", "damping": 1.0, "safeguard": None, "step_size": 0.5},
+        {"solver": "kronecker", "damping": 1.0},
+        {"solver": "kronecker", "step_size": 1},
+    ],
+    ids=str,
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_parameters_that_the_solver_uses(parameters):
+    """Every other combination is fitted."""
+    model = small(**parameters, max_iter=3).fit(X, Y)
+    assert np.isfinite(model.loss_)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

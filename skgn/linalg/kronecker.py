@@ -69,6 +69,17 @@ class Factor:
             values, vectors = values[keep], vectors[:, keep]
         return cls(values, vectors)
 
+    def bordered(self, corner: float) -> "Factor":
+        """Return the factor of the matrix with a row and column in front.
+
+        They are zero but for the corner; the factor has no `rest`.
+        """
+        values = np.concatenate([[corner], self.values]).astype(self.values.dtype)
+        if self.vectors is None:
+            return Factor(values, None)
+        vectors = linalg.block_diag(np.ones((1, 1)), self.vectors)
+        return Factor(values, vectors.astype(self.vectors.dtype, copy=False))
+
     def astype(self, dtype: Any) -> "Factor":
         """Return the factor in another precision."""
         vectors = self.vectors

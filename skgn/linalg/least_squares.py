@@ -14,7 +14,7 @@ the condition number, so that a matrix whose reciprocal condition number is belo
 root of machine epsilon is not trusted: the singular value decomposition ``R = U S Q'``
 takes over,
 
-    D = Q diag(s / (s² + λ)) U' T,
+    D = Q diag(1 / (s + λ/s)) U' T,
 
 without the singular values that are zero to rounding.
 """
@@ -87,6 +87,5 @@ def _by_singular_values(R: Array, T: Array, damping: float) -> Array:
     U, s, Qt = np.linalg.svd(R, full_matrices=False)
     known = s > np.finfo(s.dtype).eps * max(R.shape) * s[0]
     s, U, Qt = s[known], U[:, known], Qt[known]
-    shrunk = (s / (s * s + s.dtype.type(damping)))[:, None]
-    solution: Array = Qt.T @ (shrunk * (U.T @ T))
+    solution: Array = Qt.T @ ((U.T @ T) / (s + s.dtype.type(damping) / s)[:, None])
     return solution

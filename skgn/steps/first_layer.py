@@ -51,12 +51,16 @@ class FirstLayer:
         ``S_1``, decomposed.
     row_space : RowSpace or None
         The coordinates, where they are not the columns.
+    span : Factor or None
+        Of the second moments of the columns, where they are the coordinates: its vectors
+        span the rows, in which ``W_1`` is kept. None where no complete basis is known.
     """
 
     columns: Standardisation
     inputs: Inputs
     factor: Factor
     row_space: RowSpace | None = None
+    span: Factor | None = None
 
     @classmethod
     def of(
@@ -88,15 +92,20 @@ class FirstLayer:
             factor = _truncated_factor(inputs, weights, random_state)
             return cls(columns, inputs, factor)
         if n <= m:
-            factor = Factor.decompose(inputs.gram(row_weights), RANK_TOLERANCE)
-            return cls(columns, inputs, factor.astype(inputs.dtype))
+            S = inputs.gram(row_weights)
+            span = Factor.decompose(S[1:, 1:], RANK_TOLERANCE).astype(inputs.dtype)
+            if standardize:
+                # centred columns: S_1 is the span and the column of ones apart
+                factor = span.bordered(1.0)
+            else:
+                factor = Factor.decompose(S).astype(inputs.dtype)
+            return cls(columns, inputs, factor, span=span)
         row_space = RowSpace.of(inputs, row_weights)
         inputs = row_space.inputs
         if standardize:
             # centred columns: S_1 is diagonal in the row space
             variances = row_space.variances
-            one = np.ones(1, variances.dtype)
-            factor = Factor(np.concatenate([one, variances]), None)
+            factor = Factor(variances, None).bordered(1.0)
         else:
             factor = Factor.decompose(inputs.gram(weights))
         return cls(columns, inputs, factor, row_space)
@@ -109,9 +118,10 @@ class FirstLayer:
         """
         if self.row_space is not None:
             return self.row_space.project(V)
-        if self.factor.rest is not None:
+        if self.span is None:
             return V
-        return self.factor.out_of_basis(self.factor.into_basis(V))
+        W = self.span.out_of_basis(self.span.into_basis(V[1:]))
+        return np.concatenate([V[:1], W])
 
     def leave(self, V: Array) -> Array:
         """Return ``V_1`` given in the training coordinates for standardised columns."""

@@ -41,10 +41,10 @@ deeper layers, and the share of a refresh. The trial that follows needs no produ
 
 import numpy as np
 
-from skgn.linalg.gram import add_scaled, row_chunks, weighted_gram
+from skgn.linalg.gram import row_chunks, weighted_gram
 from skgn.linalg.kronecker import Factor, KroneckerBlock
 from skgn.model.objective import Evaluation, Tangent
-from skgn.steps.model import Model
+from skgn.steps.model import best_combination
 from skgn.steps.proposal import Proposal
 from skgn.typing import Array
 
@@ -125,7 +125,7 @@ class KroneckerStep:
             tangents = here.tangents([direction, P.step], [Z1_dot, P.Z1_dot])
             self.momentum = tangents[1:]
         tangents = [tangents[0], *self.momentum]
-        return _best_combination(here, tangents, damping, self.largest_curvature)
+        return best_combination(here, tangents, damping, self.largest_curvature)
 
     def accept(self, proposal: Proposal) -> None:
         """Keep the step for the next proposal."""
@@ -158,27 +158,3 @@ class KroneckerStep:
             self.age = 0
         self.momentum = []
         self.prepared = here
-
-
-def _best_combination(
-    here: Evaluation, tangents: list[Tangent], damping: float, largest: float
-) -> Proposal:
-    """Minimise the damped Gauss-Newton model over the span of some directions.
-
-    The first direction becomes the step, in place. `largest` is the largest curvature.
-    """
-    model = Model.of(here, tangents)
-    c = model.best(damping)
-    step, Z1_dot = tangents[0].direction, tangents[0].Z1_dot
-    step *= step.dtype.type(c[0])
-    Z1_dot *= Z1_dot.dtype.type(c[0])
-    for factor, tangent in zip(c[1:], tangents[1:], strict=True):
-        add_scaled(step, float(factor), tangent.direction)
-        add_scaled(Z1_dot, float(factor), tangent.Z1_dot)
-    return Proposal(
-        step=step,
-        Z1_dot=Z1_dot,
-        slope=float(model.slopes @ c),
-        curvature=float(c @ model.curvatures @ c),
-        potential=model.potential(damping, largest),
-    )

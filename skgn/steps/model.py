@@ -13,8 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skgn.linalg.gram import add_scaled
 from skgn.linalg.least_squares import solve_positive
 from skgn.model.objective import Evaluation, Tangent
+from skgn.steps.proposal import Proposal
 from skgn.typing import Array
 
 
@@ -71,6 +73,30 @@ class Model:
         M = self.curvatures + min(damping, largest) * self.products
         _check(M)
         return float(-0.5 * self.slopes @ _minimiser(M, self.slopes))
+
+
+def best_combination(
+    here: Evaluation, tangents: list[Tangent], damping: float, largest: float
+) -> Proposal:
+    """Minimise the damped Gauss-Newton model over the span of some directions.
+
+    The first direction becomes the step, in place. `largest` is the largest curvature.
+    """
+    model = Model.of(here, tangents)
+    c = model.best(damping)
+    step, Z1_dot = tangents[0].direction, tangents[0].Z1_dot
+    step *= step.dtype.type(c[0])
+    Z1_dot *= Z1_dot.dtype.type(c[0])
+    for factor, tangent in zip(c[1:], tangents[1:], strict=True):
+        add_scaled(step, float(factor), tangent.direction)
+        add_scaled(Z1_dot, float(factor), tangent.Z1_dot)
+    return Proposal(
+        step=step,
+        Z1_dot=Z1_dot,
+        slope=float(model.slopes @ c),
+        curvature=float(c @ model.curvatures @ c),
+        potential=model.potential(damping, largest),
+    )
 
 
 def _check(M: Array) -> None:

@@ -6,21 +6,28 @@ included; it is zero where the gradient is. That makes D a direction of descent,
 
     ⟨∇, D⟩ = -Σ |∇_j| |D_j| < 0.
 
-In layer 1 the signs are given in the columns of X, and the part of D_1 outside the span
-of the rows is dropped: the gradient lies in the span, so that the slope stays, and the
-step does not depend on the coordinates of training.
+In layer 1 the components are those along the principal axes of the rows, the eigenvectors
+of ``S_1``, in which its least-squares problem falls apart into one for each axis. On the
+thread's pictures, 12,288 columns, the fit of a net 7-1 is at a cost of 1e-17 after 40
+iterations with these components and at 1e-2 with those along the columns; on the digits
+either takes 10 to 20 iterations to 1e-3. Nor do they depend on the coordinates in which
+the layer is trained. Where ``S_1`` is truncated they are those along the columns.
 
 D has no good length yet: a fraction of it that suits the units whose error was divided
 by the smallest derivatives hardly moves the others. So each unit's step gets a length of
 its own, and the previous accepted step P a share, from the exact Gauss-Newton model under
 the loop's damping (:mod:`skgn.steps.unit_lengths`).
+
+Where units saturate, these directions may hardly contain the gradient, and promise little
+far from any minimum. What the loop compares with `tol` is therefore the larger of their
+promise and that of the gradient alone.
 """
 
 import numpy as np
 
 from skgn.model.objective import Evaluation
-from skgn.steps.first_layer import FirstLayer
 from skgn.steps.layerwise import LayerEquations, tangent_of
+from skgn.steps.model import Model
 from skgn.steps.proposal import Proposal
 from skgn.steps.unit_lengths import scale_units, unit_model
 from skgn.typing import Array
@@ -32,13 +39,10 @@ class SignedStep:
     Parameters
     ----------
     equations : LayerEquations
-    first_layer : FirstLayer
-        Between the columns of X and the coordinates of training.
     """
 
-    def __init__(self, equations: LayerEquations, first_layer: FirstLayer):
+    def __init__(self, equations: LayerEquations):
         self.equations = equations
-        self.first_layer = first_layer
         self.prepared: Evaluation | None = None
         self.previous: Proposal | None = None
 
@@ -57,7 +61,10 @@ class SignedStep:
             Z1_dot=Z1_dot,
             slope=float(self.model.slopes @ c),
             curvature=float(c @ self.model.curvatures @ c),
-            potential=self.model.potential(damping, self.largest_curvature),
+            potential=max(
+                self.model.potential(damping, self.largest_curvature),
+                self.downhill.potential(damping, self.largest_curvature),
+            ),
         )
 
     def accept(self, proposal: Proposal) -> None:
@@ -77,6 +84,7 @@ class SignedStep:
             P = self.previous
             self.momentum = here.tangents([P.step], [P.Z1_dot])[0]
         self.model = unit_model(here, self.along, self.momentum)
+        self.downhill = Model.of(here, [tangent_of(here, -here.gradient)])
         self.prepared = here
 
     def _signed(self, here: Evaluation) -> Array:
@@ -84,8 +92,12 @@ class SignedStep:
         layers = here.objective.network.layers
         direction = self.equations.direction(here)
         D, G = layers(direction), layers(here.gradient)
-        in_columns = with_sign(self.first_layer.leave(D[0]), self.first_layer.leave(G[0]))
-        D[0][:] = self.first_layer.enter(in_columns)
+        axes = self.equations.input_factor
+        if axes.rest is None:
+            along_axes = with_sign(axes.into_basis(D[0]), axes.into_basis(G[0]))
+            D[0][:] = axes.out_of_basis(along_axes)
+        else:
+            D[0][:] = with_sign(D[0], G[0])
         for D_l, G_l in zip(D[1:], G[1:], strict=True):
             D_l[:] = with_sign(D_l, G_l)
         return direction

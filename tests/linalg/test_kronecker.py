@@ -98,6 +98,48 @@ def test_solve_agrees_with_a_dense_solve(input, output, damping):
     assert_array_equal(G, before)
 
 
+@pytest.mark.parametrize("damping", [1e-3, 1.0, 1e6])
+@pytest.mark.parametrize("name", FACTORS)
+def test_factor_solves(name, damping):
+    """(S + λ I)^-1 G for every kind of factor."""
+    factor = FACTORS[name]()
+    G = np.random.default_rng(3).normal(size=(factor.side, 4))
+    before = G.copy()
+    expected = np.linalg.solve(factor.to_dense() + damping * np.eye(factor.side), G)
+    assert_allclose(factor.solve(G, damping), expected, rtol=1e-8, atol=1e-10 / damping)
+    assert_array_equal(G, before)
+
+
+@pytest.mark.parametrize("name", FACTORS)
+def test_factor_solves_without_damping(name):
+    """The pseudo-inverse: what S does not see is left out."""
+    factor = FACTORS[name]()
+    G = np.random.default_rng(3).normal(size=(factor.side, 4))
+    expected = np.linalg.pinv(factor.to_dense(), rcond=1e-12) @ G
+    assert_allclose(factor.solve(G, 0.0), expected, rtol=1e-7, atol=1e-9)
+
+
+def test_factor_of_the_range_solves_in_the_range():
+    """With the null space left out, so is the part of G in it, at any damping."""
+    S = semidefinite(6, rank=2)
+    factor = Factor.decompose(S, rank_tolerance=1e-12)
+    in_range, outside = S[:, :1], np.linalg.svd(S)[0][:, 5:]
+    for damping in (0.0, 0.3):
+        expected = np.linalg.pinv(S + damping * np.eye(6), rcond=1e-12) @ in_range
+        assert_allclose(factor.solve(in_range + outside, damping), expected, atol=1e-10)
+
+
+def test_factor_solves_in_float32():
+    """The precision of the fit is kept, truncated or not."""
+    G = np.ones((7, 2), dtype=np.float32)
+    for factor in (Factor.decompose(semidefinite(7)), truncated(7, 3)[0]):
+        single = factor.astype(np.float32)
+        for damping in (0.0, 0.1):
+            D = single.solve(G, damping)
+            assert D.dtype == np.float32
+            assert np.isfinite(D).all()
+
+
 def test_truncated_factor_keeps_the_trace():
     """Leading eigenpairs, the mean of the others, the trace of all."""
     factor, S = truncated(30, 10, sweeps=60)
@@ -134,3 +176,18 @@ def test_float32_stays_float32():
     block = KroneckerBlock(Factor.decompose(S), Factor.decompose(S[:2, :2].copy()))
     G = np.ones((4, 2), dtype=np.float32)
     assert block.solve(G, 0.1).dtype == np.float32
+
+
+@pytest.mark.parametrize("diagonal", [True, False])
+def test_bordered(diagonal):
+    """One more row and column in front, zero but for the corner."""
+    matrix = np.diag([3.0, 1.0, 2.0])
+    factor = Factor(np.diag(matrix), None)
+    if not diagonal:
+        turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+        matrix = turn @ matrix @ turn.T
+        factor = Factor.decompose(matrix)
+    expected = np.zeros((4, 4))
+    expected[0, 0], expected[1:, 1:] = 5, matrix
+    assert_allclose(factor.bordered(5.0).to_dense(), expected, atol=1e-12)
+    assert factor.astype(np.float32).bordered(5.0).values.dtype == np.float32

@@ -257,3 +257,97 @@ def test_losses_of_two_classes_agree():
     assert_allclose(two.loss, one.loss, rtol=8 * EPS)
     assert_allclose(two.residual[:, 1:], one.residual, rtol=8 * EPS)
     assert_array_equal(LOSSES["bernoulli"].prediction(z), expit(z))
+
+
+# Working residual
+
+
+@pytest.mark.parametrize("spread", [0.0, 1.0, 3.0])
+def test_working_residual_solves_for_the_error(kind, spread):
+    """H E = P - Y with the E of minimum norm, where no prediction is clipped."""
+    name, K = kind
+    Z, targets = draw(name, K, m=20, spread=spread)
+    at = LOSSES[name].pointwise(Z, targets)
+    E = LOSSES[name].working_residual(at)
+    assert E.shape == Z.shape
+    for z, y, e in zip(Z, targets, E, strict=True):
+        H = oracles.loss_hessian(name, z)
+        error = oracles.prediction_error(name, z, y)
+        assert_allclose(H @ e, error, rtol=1e-9, atol=1e-12)
+        assert_allclose(e, np.linalg.pinv(H) @ error, rtol=1e-6, atol=1e-9)
+        if name == "multinomial":
+            assert abs(e.sum()) < 1e-12 * np.abs(e).max()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_working_residual_of_the_squared_error(dtype):
+    """The error itself: nothing is divided by."""
+    Z = np.array([[1e4, -3.0]], dtype)
+    at = LOSSES["squared"].pointwise(Z, np.array([[1.0, -1.0]], dtype))
+    assert_array_equal(LOSSES["squared"].working_residual(at), [[9999.0, -2.0]])
+
+
+def test_working_residual_is_a_new_array(kind):
+    """Writing to it leaves the evaluation as it was."""
+    name, K = kind
+    Z, targets = draw(name, K)
+    at = LOSSES[name].pointwise(Z, targets)
+    residual, spread = at.residual.copy(), at.spread.copy()
+    LOSSES[name].working_residual(at)[:] = 7
+    assert_array_equal(at.residual, residual)
+    assert_array_equal(at.spread, spread)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("scale", [10.0, 100.0, 1e4])
+@pytest.mark.parametrize(("name", "K"), LOSS_AND_K[:-2])
+def test_working_residual_is_bounded(name, K, scale, dtype):
+    """However sure and wrong the net is, predictions are clipped at 2^-20."""
+    rng = np.random.default_rng(0)
+    Z, targets = draw(name, K, m=60)
+    Z = scale * rng.choice([-1.0, 0.0, 1.0], size=Z.shape) + 0.1 * Z
+    E = LOSSES[name].working_residual(LOSSES[name].pointwise(Z.astype(dtype), targets))
+    assert E.dtype == dtype
+    assert np.isfinite(E).all()
+    assert np.abs(E).max() <= 2**20 + 4
+    if scale > 10:
+        assert np.abs(E).max() > 0.4 * 2**20
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_working_residual_of_certain_wrong_rows(dtype):
+    """Sure and wrong: 1 / (q (1 - q)) with q = 2^-20, of the sign of the error."""
+    q = 2.0**-20
+    loss, Z = LOSSES["bernoulli"], np.array([[500.0, -500.0]], dtype)
+    E = loss.working_residual(loss.pointwise(Z, np.array([[0, 1]], np.int8)))
+    assert_allclose(E, [[1 / (q * (1 - q)), -1 / (q * (1 - q))]], rtol=1e-6)
+    loss, Z = LOSSES["multinomial"], np.array([[500.0, 0, 0]], dtype)
+    E = loss.working_residual(loss.pointwise(Z, np.array([1])))
+    r = np.array([1 / (1 - q), -1 / q, 0])
+    assert_allclose(E, [r - r.mean()], rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["bernoulli", "multinomial"])
+def test_working_residual_of_certain_right_rows_vanishes(name, dtype):
+    """Unclipped it would be 1 in size; clipped it falls with the error."""
+    sizes = []
+    for t in (20.0, 30.0, 60.0, 1e4):
+        Z = np.array([[t, -t, -t]], dtype)
+        targets = np.array([0]) if name == "multinomial" else np.array([[1, 0, 0]])
+        E = LOSSES[name].working_residual(LOSSES[name].pointwise(Z, targets))
+        sizes.append(np.abs(E).max())
+    assert sizes[0] < 0.01
+    assert np.all(np.diff(sizes) <= 0)
+    assert sizes[1] < 1e-6 and sizes[-1] < 1e-18
+
+
+@pytest.mark.parametrize("scale", [1.0, 10.0, 30.0, 1e3])
+def test_working_residuals_of_two_classes_agree(scale):
+    """The entries of a softmax of two differ by Bernoulli's, clipped or not."""
+    z = scale * np.random.default_rng(0).normal(size=40)
+    y = np.arange(40) % 2
+    two, one = LOSSES["multinomial"], LOSSES["bernoulli"]
+    E = two.working_residual(two.pointwise(np.stack([0.3 + 0 * z, 0.3 + z], axis=1), y))
+    expected = one.working_residual(one.pointwise(z[:, None], y[:, None]))
+    assert_allclose(E[:, 1] - E[:, 0], expected[:, 0], rtol=1e-9, atol=1e-300)

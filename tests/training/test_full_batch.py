@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from skgn.steps.joint import JointEquations
 from skgn.steps.kronecker import KroneckerStep
+from skgn.steps.plain import PlainStep
+from skgn.steps.proposal import Proposal
+from skgn.steps.sequential import SequentialEquations
+from skgn.training.control import LineSearch, Unguarded
 from skgn.training.damping import CEILING, GainRatioDamping
 from skgn.training.full_batch import train
 from skgn.training.stopping import Stopping
@@ -242,3 +247,190 @@ def test_deterministic():
     one, two = run(case), run(case)
     assert_array_equal(one.theta, two.theta)
     assert_array_equal(one.history["objective"], two.history["objective"])
+
+
+# Steps that do not follow the model
+
+
+def thread_step(case, solver):
+    """Return the plain step of one of the thread's equations."""
+    if solver == "joint":
+        return PlainStep(JointEquations(case.input_factor(), 1 / case.weights.sum()))
+    return PlainStep(SequentialEquations(case.input_factor()))
+
+
+def run_thread(case, solver, control, step=None, **stopping):
+    """Train a case by the thread's equations."""
+    stopping = Stopping(**{"max_iter": 15, "tol": 0.0, **stopping})
+    step = step or thread_step(case, solver)
+    return train(case.objective(), case.theta, step, control, stopping)
+
+
+@pytest.mark.parametrize("solver", ["sequential", "joint"])
+@pytest.mark.parametrize("name", CASES)
+def test_line_search_never_rises(name, solver):
+    """Turn by turn the objective falls or stays; the end is what was promised."""
+    case = CASES[name]
+    outcome = run_thread(case, solver, LineSearch(0.1, 0.7))
+    history = outcome.history
+    assert np.all(np.diff(history["objective"]) <= 0)
+    accepted = history["step_length"][1:] > 0
+    assert_array_equal(np.diff(history["objective"]) < 0, accepted)
+    assert outcome.reason in {"max_iter", "line_search", "converged"}
+    assert outcome.objective == history["objective"][-1] == min(history["objective"])
+    assert outcome.objective == pytest.approx(case.value_at(outcome.theta), rel=1e-9)
+    assert_array_equal(history["damping"], 0.1)
+
+
+@pytest.mark.parametrize("solver", ["sequential", "joint"])
+@pytest.mark.parametrize("name", CASES)
+def test_unguarded_keeps_the_best_weights(name, solver):
+    """Whatever the steps do: nothing is NaN, and the lowest objective is returned."""
+    case = CASES[name]
+    outcome = run_thread(case, solver, Unguarded(0.1))
+    for column in ("objective", "cost", "gradient_norm", "step_length"):
+        assert np.isfinite(outcome.history[column]).all()
+    assert np.isfinite(outcome.theta).all()
+    objective = outcome.history["objective"]
+    assert outcome.objective == objective.min()
+    cost = outcome.history["cost"][objective.argmin()]
+    assert outcome.cost == pytest.approx(cost, rel=1e-9)
+    assert outcome.objective == pytest.approx(case.value_at(outcome.theta), rel=1e-9)
+    if outcome.reason == "max_iter":
+        assert objective[-1] <= objective[0]
+    else:
+        assert outcome.reason in {"diverged", "converged"}
+
+
+def test_unguarded_steps_rise():
+    """The tests above see a history that rises."""
+    risen = [
+        np.any(
+            np.diff(run_thread(case, "sequential", Unguarded(0.1)).history["cost"]) > 0
+        )
+        for case in list(CASES.values())[::3]
+    ]
+    assert np.mean(risen) > 0.5
+
+
+class Along:
+    """A step along a given direction, at any point."""
+
+    largest_curvature = 0.0
+
+    def __init__(self, direction):
+        self.direction = direction
+
+    def propose(self, here, damping):
+        direction = self.direction(here)
+        D = here.objective.network.layers(direction)
+        Z1_dot = np.empty_like(here.trace.Z[0])
+        here.objective.inputs.product(D[0], out=Z1_dot)
+        return Proposal(direction, Z1_dot, float(here.gradient @ direction), 1.0, 1.0)
+
+    def accept(self, proposal):
+        pass
+
+
+@pytest.mark.parametrize("fraction", [0.25, 1.0])
+@pytest.mark.parametrize("control", [LineSearch, Unguarded])
+def test_fraction_of_the_step(control, fraction):
+    """The first trial is that fraction of the step."""
+    case = draw_case("squared", ("tanh",), (4,), m=30)
+    downhill = Along(lambda here: -0.1 * here.gradient)
+    outcome = run_thread(case, None, control(0.1, fraction), downhill, max_iter=1)
+    expected = -0.1 * fraction * case.evaluation().gradient
+    assert_allclose(outcome.theta - case.theta, expected, rtol=1e-9, atol=1e-12)
+    length = outcome.history["step_length"][1]
+    assert length == pytest.approx(np.linalg.norm(expected), rel=1e-12)
+
+
+def test_line_search_gives_up():
+    """Up the gradient no fraction lowers the objective: one turn per halving."""
+    case = draw_case("multinomial", ("tanh",), (4,), m=30)
+    uphill = Along(lambda here: here.gradient.copy())
+    outcome = run_thread(case, None, LineSearch(0.1, 0.5), uphill, max_iter=100)
+    assert outcome.reason == "line_search"
+    assert len(outcome.history["objective"]) == 1 + 41
+    assert_array_equal(outcome.theta, case.theta)
+    assert_array_equal(outcome.history["objective"], outcome.objective)
+
+
+def test_line_search_finds_the_fraction():
+    """Down the gradient, a thousand times too far: halved until it falls, each time."""
+    case = draw_case("multinomial", ("tanh",), (4,), m=30)
+    downhill = Along(lambda here: -1000 * here.gradient)
+    outcome = run_thread(case, None, LineSearch(0.1), downhill, max_iter=60)
+    objective = outcome.history["objective"]
+    rejected = rejected_turns(outcome)
+    assert 2 * rejected.sum() > 60 and np.sum(~rejected) > 3
+    assert np.all(np.diff(objective) <= 0) and objective[-1] < 0.9 * objective[0]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e308])
+@pytest.mark.parametrize("turns", [0, 2])
+def test_unguarded_steps_that_overflow_end_the_fit(bad, turns):
+    """Weights that are not finite end it as diverged, with the best weights so far."""
+    case = draw_case("squared", ("identity",), (4,), m=30)
+    points = []
+
+    def direction(here):
+        points.append(here.value)
+        if len(points) > turns:
+            return np.full_like(here.theta, bad)
+        return -1e-3 * here.gradient
+
+    outcome = run_thread(case, None, Unguarded(0.1), Along(direction))
+    assert outcome.reason == "diverged"
+    assert len(outcome.history["objective"]) == turns + 2
+    assert np.isfinite(outcome.theta).all()
+    assert outcome.objective == min(points) == points[-1]
+    assert outcome.objective == pytest.approx(case.value_at(outcome.theta), rel=1e-9)
+
+
+def test_unguarded_fit_that_ends_above_its_start_has_diverged():
+    """At the last turn too; one that ends below has not."""
+    case = draw_case("squared", ("tanh",), (4,), m=30)
+    uphill = Along(lambda here: 1e-3 * here.gradient)
+    outcome = run_thread(case, None, Unguarded(0.1), uphill, max_iter=3)
+    assert outcome.reason == "diverged"
+    assert_array_equal(outcome.theta, case.theta)
+    downhill = Along(lambda here: -1e-3 * here.gradient)
+    outcome = run_thread(case, None, Unguarded(0.1), downhill, max_iter=3)
+    assert outcome.reason == "max_iter"
+    assert outcome.objective == outcome.history["objective"][-1]
+
+
+def test_unguarded_steps_back_from_the_best_point():
+    """The best weights are those of the turn of the lowest objective, in the middle."""
+    case = draw_case("squared", ("tanh",), (4,), m=30)
+    thetas = []
+
+    def there_and_back(here):
+        thetas.append(here.theta.copy())
+        sign = -1e-2 if len(thetas) <= 3 else 1e-2
+        return sign * here.gradient
+
+    outcome = run_thread(case, None, Unguarded(0.1), Along(there_and_back), max_iter=6)
+    assert outcome.history["objective"].argmin() == 3
+    assert_array_equal(outcome.theta, thetas[3])
+
+
+def test_validation_of_unguarded_steps():
+    """The weights of the best validation loss are returned, not of the best objective."""
+    case = draw_case("squared", ("tanh",), (4,), m=30)
+    other = draw_case("squared", ("tanh",), (4,), m=25, alpha=0.0, seed=9)
+    seen = []
+
+    def validate(theta):
+        seen.append((other.value_at(theta), theta.copy()))
+        return seen[-1][0]
+
+    stopping = Stopping(max_iter=60, tol=0.0, n_iter_no_change=4)
+    step = thread_step(case, "joint")
+    control = Unguarded(0.1, 0.5)
+    outcome = train(case.objective(), case.theta, step, control, stopping, validate)
+    values = np.array([value for value, _ in seen])
+    assert outcome.reason == "validation"
+    assert_array_equal(outcome.theta, seen[values.argmin()][1])
+    assert len(values) - 1 - values.argmin() == 4
