@@ -371,8 +371,8 @@ def draw(medians):
     bar.ax.yaxis.set_major_formatter("{x:.0f}")
     times = {method: over_data(medians, ratio, method) for method in METHODS}
     fig.suptitle(
-        "The activation matters less under Gauss-Newton than under gradient descent; "
-        "L-BFGS is in between\n"
+        "The activation matters less under Gauss-Newton, and least under the default "
+        "solver, than under gradient descent\n"
         f"Iterations to a training log-loss of {TARGET}, small: test accuracy in %. "
         "Slowest by fastest of logistic, tanh, relu:\n"
         f"gradient descent {times['gradient descent']} (best rate for each), "

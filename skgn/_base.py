@@ -254,7 +254,7 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
                 users = " and ".join(f"solver={solver!r}" for solver in solvers)
                 raise ValueError(
                     f"{name}={value!r} has no effect with solver={self.solver!r}; leave "
-                    f"it at its default. Only {users} uses {name}."
+                    f"it at its default. It is for {users}."
                 )
         if (
             self.solver == "sequential"

@@ -213,6 +213,12 @@ def test_wrong_certainty_costs_its_margin():
     assert LOSSES["multinomial"].pointwise(Z, np.array([1])).loss[0] == 700
     z = np.array([[-700.0]])
     assert LOSSES["bernoulli"].pointwise(z, np.array([[1]])).loss[0] == 700
+    right = LOSSES["bernoulli"].pointwise(-z, np.array([[1]]))
+    assert right.loss[0] == pytest.approx(np.exp(-700), rel=1e-12)
+    assert right.residual[0, 0] == pytest.approx(-np.exp(-700), rel=1e-12)
+    right = LOSSES["multinomial"].pointwise(Z[:, :2], np.array([0]))
+    assert right.loss[0] == pytest.approx(np.exp(-700), rel=1e-12)
+    assert right.residual[0, 0] == pytest.approx(-np.exp(-700), rel=1e-12)
 
 
 @pytest.mark.parametrize("name", ["bernoulli", "multinomial"])
