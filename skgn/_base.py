@@ -56,8 +56,7 @@ ADVICE = {
     ),
     "diverged": (
         "The unguarded steps of solver={solver!r} diverged within {n_iter} iterations; "
-        "the weights of the lowest objective are kept. Use safeguard='sign' or "
-        "solver='kronecker'."
+        "the best weights are kept. Use safeguard='sign' or solver='kronecker'."
     ),
 }
 

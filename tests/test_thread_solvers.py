@@ -570,3 +570,41 @@ def test_saturated_units_are_not_taken_for_convergence(solver):
     ).fit(X[::2], y[::2])
     assert model.score(X[::2], y[::2]) > 0.95
     assert model.loss_ < 0.1
+
+
+@pytest.mark.parametrize(
+    "stop", [{}, {"early_stopping": True}], ids=["tol", "validation"]
+)
+def test_divergence_is_named_whatever_ended_the_fit(stop):
+    """Small relative changes of a huge objective are no convergence."""
+    X, y = breast_cancer()
+    model = GaussNewtonMLPClassifier(
+        (20, 7, 5) if stop else (7,),
+        "tanh" if stop else "leaky_relu",
+        solver="sequential",
+        safeguard=None,
+        step_size=0.5,
+        alpha=0,
+        max_iter=100,
+        random_state=0,
+        **stop,
+    )
+    with pytest.warns(ConvergenceWarning, match="diverged within"):
+        model.fit(X, y)
+    assert model.n_iter_ < 100
+    assert model.loss_curve_[-1] > model.loss_curve_[0]
+    assert model.stop_reason_ == "diverged"
+
+
+def test_cost_threshold_keeps_the_weights_that_met_it():
+    """Also unguarded under a penalty, where earlier weights have a lower objective."""
+    X, y = breast_cancer()
+    model = GaussNewtonMLPClassifier(
+        (), solver="sequential", safeguard=None, step_size=0.5, alpha=0.1
+    )
+    model.set_params(cost_threshold=0.1, max_iter=40, random_state=1).fit(X, y)
+    assert model.stop_reason_ == "cost_threshold"
+    assert model.loss_curve_[-1] > model.loss_curve_[0]
+    assert model.loss_ == model.loss_curve_[-1]
+    p = model.predict_proba(X)[np.arange(len(y)), y]
+    assert -np.log(p).mean() == pytest.approx(model.history_["cost"][-1], rel=1e-6)

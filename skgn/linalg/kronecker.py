@@ -130,7 +130,10 @@ class Factor:
         return G if self.vectors is None else self.vectors @ G
 
     def solve(self, G: Array, damping: float) -> Array:
-        """Return ``(S + damping I)^-1 G``, or the pseudo-inverse where damping is 0."""
+        """Return ``(S + damping I)^-1 G``, or ``pinv(S) G`` where damping is 0.
+
+        Of a truncated factor these are the inverses of its approximation.
+        """
         inner = self.into_basis(G)
         shifted = self.values + self.values.dtype.type(damping)
         smallest = np.finfo(shifted.dtype).eps * len(shifted) * shifted.max()

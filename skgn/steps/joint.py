@@ -19,10 +19,8 @@ gives both. What the layer does not explain is passed down,
 of the mean cost, as all damping within.
 """
 
-import numpy as np
-
 from skgn.linalg.kronecker import Factor
-from skgn.steps.layerwise import LayerEquations
+from skgn.steps.layerwise import LayerEquations, pseudo_inverse
 from skgn.typing import Array
 
 
@@ -43,5 +41,4 @@ class JointEquations(LayerEquations):
 
     def pass_down(self, E: Array, explained: Array, W: Array, D: Array) -> Array:
         """See :class:`LayerEquations`."""
-        change: Array = (E + explained) @ np.linalg.pinv(W)
-        return change
+        return (E + explained) @ pseudo_inverse(W)

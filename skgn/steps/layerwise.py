@@ -12,7 +12,7 @@ They differ in λ and in what is passed down. The size of g' is floored at 2^-20
 kept (that of zero is +), so that a saturated or inactive unit does not divide by zero.
 The least-squares problem of the first layer uses the decomposition of ``S_1`` that is
 made once per fit; with raw row weights w of sum Σw,
-``Ã'WÃ + λ I = Σw (S_1 + (λ/Σw) I)``.
+``Ã'WÃ + λ I = Σw (S_1 + (λ/Σw) I)``. Where ``S_1`` is truncated, so is that problem.
 
 The equations know neither the weights H of the loss nor the penalty, and nothing bounds
 ``1/g'`` and the pseudo-inverse of ``W``: their direction is often hardly one of descent,
@@ -37,6 +37,13 @@ def divide_by_slope(change: Array, slope: Array) -> Array:
     """Return ``change / slope`` with the size of the slope floored, its sign kept."""
     floored = np.maximum(np.abs(slope), slope.dtype.type(SLOPE_FLOOR))
     return change / np.copysign(floored, slope + 0.0)
+
+
+def pseudo_inverse(W: Array) -> Array:
+    """Return ``pinv(W)``, singular values of W at rounding left out."""
+    cut = max(W.shape) * np.finfo(W.dtype).eps
+    inverse: Array = np.linalg.pinv(W, rcond=cut)
+    return inverse
 
 
 class LayerEquations(ABC):

@@ -14,10 +14,8 @@ Every layer thus explains the same error, and ``pinv(W_1) pinv(W_2)`` is not the
 pseudo-inverse of ``W_1 W_2``.
 """
 
-import numpy as np
-
 from skgn.linalg.kronecker import Factor
-from skgn.steps.layerwise import LayerEquations
+from skgn.steps.layerwise import LayerEquations, pseudo_inverse
 from skgn.typing import Array
 
 
@@ -40,5 +38,4 @@ class SequentialEquations(LayerEquations):
     def pass_down(self, E: Array, explained: Array, W: Array, D: Array) -> Array:
         """See :class:`LayerEquations`."""
         after = W + W.dtype.type(self.updated) * D if self.updated else W
-        change: Array = E @ np.linalg.pinv(after)
-        return change
+        return E @ pseudo_inverse(after)

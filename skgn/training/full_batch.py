@@ -33,8 +33,9 @@ class Outcome:
     Attributes
     ----------
     theta : ndarray
-        Weights: those of the lowest objective, which are the last accepted ones where
-        the objective never rises, or those of the best validation log-loss.
+        Weights: those of the best validation log-loss; without validation, those that
+        met the cost threshold, or those of the lowest objective, which are the last ones
+        where it never rises.
     objective, cost : float
         At these weights.
     history : dict of ndarray of shape (turns + 1,)
@@ -104,7 +105,7 @@ def train(
         raise FloatingPointError("the objective is not finite at the initial weights")
     resolution = float(np.finfo(theta.dtype).eps)
     validation = validate(here.theta) if validate else np.nan
-    best = here
+    first = best = here
     gain_ratio, step_length = np.nan, 0.0
     stopping.start(here.cost, validation)
 
@@ -180,8 +181,10 @@ def train(
             stopping.reason = control.reason
 
     reason = stopping.reason
-    if reason == "max_iter" and here.value > history.rows[0][0]:  # if unguarded
-        reason = "diverged"
+    if reason == "cost_threshold" and not validate:
+        best = here  # unguarded, its objective may be higher than that of others
+    elif not control.guarded and here.value > first.value:
+        reason = control.reason
     return Outcome(
         best.theta, best.value, best.cost, history.to_dict(), control.value, reason
     )

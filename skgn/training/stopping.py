@@ -20,8 +20,8 @@ The reasons, in the order in which they are looked for after each turn:
 ``"line_search"``
     No fraction of the step that was proposed lowers the objective.
 ``"diverged"``
-    Unguarded steps have led to an objective that is not finite, or, at the last turn,
-    to one above the first.
+    Unguarded steps have led to an objective that is not finite; or, whatever else ended
+    the fit, to one above the first.
 ``"max_iter"``
     As many turns as allowed.
 ``"single_class"``

@@ -6,7 +6,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from skgn.linalg.least_squares import ridge
 from skgn.steps.joint import JointEquations
-from skgn.steps.layerwise import SLOPE_FLOOR, divide_by_slope, tangent_of
+from skgn.steps.layerwise import (
+    SLOPE_FLOOR,
+    divide_by_slope,
+    pseudo_inverse,
+    tangent_of,
+)
 from skgn.steps.sequential import SequentialEquations
 from tests import oracles
 from tests.problems import LOSSES, network_cases
@@ -255,3 +260,13 @@ def test_inactive_units_do_not_divide_by_zero():
         D = equations.direction(here)
         assert np.isfinite(D).all()
         assert np.abs(D).max() > 1e4
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_pseudo_inverse_knows_the_precision(dtype):
+    """Singular values at the rounding of W are not inverted."""
+    rng = np.random.default_rng(0)
+    W = rng.normal(size=(20, 3)) @ rng.normal(size=(3, 10))
+    inverse = pseudo_inverse(W.astype(dtype))
+    assert inverse.dtype == dtype
+    assert_allclose(inverse, np.linalg.pinv(W, rcond=1e-10), atol=1e-4)

@@ -175,7 +175,9 @@ def test_no_other_lengths_are_lower(case, damping):
     assert least < 0
     assert value(proposal.step) == pytest.approx(least, rel=1e-6)
     # and it lies in their span
-    outside = proposal.step - span.T @ np.linalg.lstsq(span.T, proposal.step)[0]
+    outside = (
+        proposal.step - span.T @ np.linalg.lstsq(span.T, proposal.step, rcond=None)[0]
+    )
     assert np.abs(outside).max() < 1e-7 * np.abs(proposal.step).max()
 
 
