@@ -44,6 +44,17 @@ def unflatten(theta, shapes):
     return layers
 
 
+def unit_columns(shapes, direction):
+    """Return flat directions in rows, each the column of one unit and zero elsewhere."""
+    rows = []
+    for l, D in enumerate(unflatten(direction, shapes)):
+        for u in range(D.shape[1]):
+            parts = [np.zeros(shape) for shape in shapes]
+            parts[l][:, u] = D[:, u]
+            rows.append(flatten(parts))
+    return np.array(rows)
+
+
 def forward_row(layers, activations, x):
     """Return ``z_1 .. z_L`` and ``ã_0 .. ã_{L-1}`` of one row."""
     z, tilde = [], [np.concatenate([[1.0], x])]

@@ -50,17 +50,6 @@ def signed_along(axes, D, gradient):
     return axes @ inner
 
 
-def unit_columns(case, direction):
-    """Return flat directions in rows, each the column of one unit and zero elsewhere."""
-    rows = []
-    for l, D in enumerate(oracles.unflatten(direction, case.shapes)):
-        for u in range(D.shape[1]):
-            parts = [np.zeros(shape) for shape in case.shapes]
-            parts[l][:, u] = D[:, u]
-            rows.append(oracles.flatten(parts))
-    return np.array(rows)
-
-
 def gauss_newton_at(case, theta):
     """Return the dense Gauss-Newton matrix at other weights."""
     layers = oracles.unflatten(theta, case.shapes)
@@ -162,7 +151,7 @@ def test_no_other_lengths_are_lower(case, damping):
     """The step is where the dense damped model is least, over units and last step."""
     step, there, previous, G = two_points(case, "joint")
     proposal = step.propose(there, damping)
-    span = np.vstack([unit_columns(case, step.along.direction), previous])
+    span = np.vstack([oracles.unit_columns(case.shapes, step.along.direction), previous])
     sizes = np.linalg.norm(span, axis=1)
     span = span[sizes > 0] / sizes[sizes > 0, None]
     damped = G + damping * np.eye(len(G))
@@ -208,7 +197,7 @@ def test_largest_curvature(case):
     """The largest curvature along a unit's own step."""
     step = new_step(case)
     step.propose(case.evaluation(), 1.0)
-    columns = unit_columns(case, step.along.direction)
+    columns = oracles.unit_columns(case.shapes, step.along.direction)
     columns = columns[np.linalg.norm(columns, axis=1) > 0]
     G = case.gauss_newton()
     expected = max(d @ G @ d / (d @ d) for d in columns)

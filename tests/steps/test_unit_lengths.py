@@ -20,17 +20,6 @@ def case(request):
     return CASES[request.param]
 
 
-def unit_columns(case, direction):
-    """Return flat directions in rows, each the column of one unit and zero elsewhere."""
-    rows = []
-    for l, D in enumerate(oracles.unflatten(direction, case.shapes)):
-        for u in range(D.shape[1]):
-            parts = [np.zeros(shape) for shape in case.shapes]
-            parts[l][:, u] = D[:, u]
-            rows.append(oracles.flatten(parts))
-    return np.array(rows)
-
-
 def draw(case, k=2, seed=0):
     """Return random flat directions."""
     return np.random.default_rng(seed).normal(size=(k, case.theta.size))
@@ -42,7 +31,7 @@ def test_unit_model(case, further):
     """D_u' G D_v, slopes and products; penalty and a further direction included."""
     here = case.evaluation()
     direction, P = draw(case)
-    columns, other = unit_columns(case, direction), None
+    columns, other = oracles.unit_columns(case.shapes, direction), None
     if further:
         columns, other = np.vstack([columns, P]), tangent_of(here, P)
     model = unit_model(here, tangent_of(here, direction), other)
