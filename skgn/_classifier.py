@@ -46,7 +46,7 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         The thread's equations: "sequential", one pseudo-inverse per layer for the error
         that the layer above passes down; "joint", one ridge regression per layer, which
         passes down only what it does not explain. They need `safeguard` to converge on
-        more than one hidden layer, more time than "kronecker", and at the same `tol` they
+        more than one hidden layer, take more time than "kronecker", and at the same `tol`
         often end at a higher objective.
     alpha : float, default=1e-4
         L2 penalty of the mean cost, on weights and not on intercepts, as in
@@ -97,10 +97,10 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
     safeguard : {"sign", "line_search", None}, default="sign"
         What keeps the thread's solvers from diverging. "sign": each component of a step
         takes the sign of the negative gradient (in the first layer along the principal
-        axes of the rows), each unit's step its length from the
-        exact Gauss-Newton model, and only a lower objective is accepted. "line_search":
-        the step is halved until the objective falls, an iteration each time. None: every
-        step is taken; if the fit diverges, it keeps its best weights and warns.
+        axes of the rows), each unit's step its length from the exact Gauss-Newton model,
+        and only a lower objective is accepted. "line_search": the step is halved until
+        the objective falls, an iteration each time. None: every step is taken; if the
+        fit diverges, it keeps its best weights and warns.
     step_size : float, default=1.0
         For the thread's solvers: fraction of a proposed step that is tried first,
         positive and at most 1. The thread has 0.5.

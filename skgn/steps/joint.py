@@ -39,6 +39,6 @@ class JointEquations(LayerEquations):
         super().__init__(input_factor)
         self.damping = damping
 
-    def pass_down(self, E: Array, explained: Array, W: Array, D: Array) -> Array:
+    def pass_down(self, E: Array, tilde: Array, V: Array, D: Array) -> Array:
         """See :class:`LayerEquations`."""
-        return (E + explained) @ pseudo_inverse(W)
+        return (E + tilde @ D) @ pseudo_inverse(V[1:])

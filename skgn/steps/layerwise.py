@@ -62,17 +62,17 @@ class LayerEquations(ABC):
         self.input_factor = input_factor
 
     @abstractmethod
-    def pass_down(self, E: Array, explained: Array, W: Array, D: Array) -> Array:
+    def pass_down(self, E: Array, tilde: Array, V: Array, D: Array) -> Array:
         """Return ``ΔA_{l-1}``, shape (m, n_{l-1}).
 
         Parameters
         ----------
-        E, explained : ndarray of shape (m, n_l)
-            Error of the layer, and the change ``Ã_{l-1} D_l`` that its step makes.
-        W : ndarray of shape (n_{l-1}, n_l)
-            Weights of the layer before its step.
-        D : ndarray of shape (n_{l-1}, n_l)
-            Their step.
+        E : ndarray of shape (m, n_l)
+            Error of the layer.
+        tilde : ndarray of shape (m, 1 + n_{l-1})
+            Its input ``Ã_{l-1}``.
+        V, D : ndarray of shape (1 + n_{l-1}, n_l)
+            Its weights before its step, and the step.
         """
 
     def direction(self, here: Evaluation) -> Array:
@@ -89,9 +89,9 @@ class LayerEquations(ABC):
         D = objective.network.layers(direction)
         E = objective.loss.working_residual(here.pointwise)
         for l in range(len(D) - 1, 0, -1):
-            tilde, W = here.trace.hidden[l - 1], here.layers[l][1:]
+            tilde = here.trace.hidden[l - 1]
             np.negative(ridge(tilde, weights, E, self.damping), out=D[l])
-            change = self.pass_down(E, tilde @ D[l], W, D[l][1:])
+            change = self.pass_down(E, tilde, here.layers[l], D[l])
             E = divide_by_slope(change, here.trace.slopes[l - 1])
         right = objective.inputs.adjoint(weights[:, None] * E)
         np.negative(self.input_factor.solve(right, self.damping), out=D[0])

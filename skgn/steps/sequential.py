@@ -35,7 +35,9 @@ class SequentialEquations(LayerEquations):
         super().__init__(input_factor)
         self.updated = updated
 
-    def pass_down(self, E: Array, explained: Array, W: Array, D: Array) -> Array:
+    def pass_down(self, E: Array, tilde: Array, V: Array, D: Array) -> Array:
         """See :class:`LayerEquations`."""
-        after = W + W.dtype.type(self.updated) * D if self.updated else W
-        return E @ pseudo_inverse(after)
+        W = V[1:]
+        if self.updated:
+            W = W + W.dtype.type(self.updated) * D[1:]
+        return E @ pseudo_inverse(W)

@@ -56,9 +56,9 @@ def errors_of(equations, case):
     seen = []
     pass_down = equations.pass_down
 
-    def spy(E, explained, W, D):
+    def spy(E, tilde, V, D):
         seen.append(E.copy())
-        return pass_down(E, explained, W, D)
+        return pass_down(E, tilde, V, D)
 
     equations.pass_down = spy
     equations.direction(case.evaluation())
