@@ -2,10 +2,15 @@
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from inspect import signature
+from itertools import count
+from mmap import mmap
 from numbers import Integral, Real
+from time import perf_counter
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,23 +24,36 @@ from sklearn.utils.validation import check_is_fitted
 from skgn._compat import Interval, StrOptions, check_sample_weight, validate_data
 from skgn._version import __version__
 from skgn.model.activations import ACTIVATIONS
+from skgn.model.batches import BatchedObjective, make_rows
 from skgn.model.inputs import Standardisation
 from skgn.model.losses import Loss
 from skgn.model.network import Network
 from skgn.model.objective import Objective
 from skgn.model.prediction import Predictor
+from skgn.model.running_columns import RunningColumns
+from skgn.steps.batched_first_layer import BatchedFirstLayer
 from skgn.steps.first_layer import FirstLayer
 from skgn.steps.joint import JointEquations
 from skgn.steps.kronecker import KroneckerStep
 from skgn.steps.layerwise import LayerEquations
 from skgn.steps.plain import PlainStep
 from skgn.steps.proposal import Step
+from skgn.steps.running_kronecker import RunningFactors
 from skgn.steps.sequential import SequentialEquations
 from skgn.steps.signed import SignedStep
 from skgn.training.control import Control, LineSearch, Unguarded
 from skgn.training.damping import DEFAULT_DAMPING, GainRatioDamping
 from skgn.training.full_batch import Outcome, train
+from skgn.training.history import History
+from skgn.training.mini_batch import (
+    BATCH_DAMPING,
+    Schedule,
+    automatic_batch_size,
+    shuffled_batches,
+    train_in_batches,
+)
 from skgn.training.stopping import Stopping
+from skgn.training.stream import Stream, in_columns
 from skgn.typing import Array
 
 #: What a user can do about a fit that ended for one of these reasons.
@@ -54,11 +72,28 @@ ADVICE = {
         "solver={solver!r} proposed lowered the objective; the best weights are kept. "
         "Use safeguard='sign' or solver='kronecker'."
     ),
+    "batches": (
+        "The mini-batch fit stopped after {n_iter} passes because its weights or "
+        "gradients were no longer finite; the best weights are kept. Use "
+        "standardize=True, increase damping or alpha, or set batch_size=None."
+    ),
     "diverged": (
         "The unguarded steps of solver={solver!r} diverged within {n_iter} iterations; "
         "the best weights are kept. Use safeguard='sign' or solver='kronecker'."
     ),
 }
+
+#: Largest number of iterations, or passes over the rows in mini-batches, by default.
+MAX_ITER, MAX_PASSES = 100, 15
+
+#: Fewest rows that are fitted in mini-batches by default, and rows per column.
+BATCHES_FROM, BATCHES_PER_COLUMN = 3000, 2
+
+#: Neighbouring rows that are read together from a memory-mapped file.
+MAPPED_BLOCK = 16
+
+#: Most rows of a batch of a stream.
+STREAM_BATCH = 256
 
 #: Initial damping of the thread's solvers, for raw row weights: the identity matrix.
 THREAD_DAMPING = 1.0
@@ -81,15 +116,40 @@ class Rows:
     targets : ndarray
         In the form the loss takes.
     weights : ndarray of shape (m,), float64
+    kept : ndarray of int or None
+        The rows of X that these are, where X is a memory-mapped file, which is not
+        copied; None for all.
     """
 
     X: Any
     targets: NDArray[Any]
     weights: Array
+    kept: NDArray[Any] | None = None
 
     def take(self, index: NDArray[Any]) -> "Rows":
         """Return the rows of an index or a mask."""
-        return Rows(self.X[index], self.targets[index], self.weights[index])
+        X, kept = self.X, None
+        if is_mapped(X):
+            kept = np.arange(len(X)) if self.kept is None else self.kept
+            kept = kept[index]
+        else:
+            X = X[index]
+        return Rows(X, self.targets[index], self.weights[index], kept)
+
+    def gathered(self) -> "Rows":
+        """Return the rows with an X of their own."""
+        if self.kept is None:
+            return self
+        return Rows(self.X[self.kept], self.targets, self.weights)
+
+    def scattered_weights(self) -> Array:
+        """Return the weights of all rows of X, of sum 1."""
+        share = self.weights / self.weights.sum()
+        if self.kept is None:
+            return share
+        weights = np.zeros(len(self.X))
+        weights[self.kept] = share
+        return weights
 
     def positive(self) -> "Rows":
         """Return the rows of positive weight."""
@@ -106,7 +166,12 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
         "solver": [StrOptions({"kronecker", "sequential", "joint"})],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "damping": [Interval(Real, 0, None, closed="neither"), None],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+            None,
+        ],
+        "max_iter": [Interval(Integral, 1, None, closed="left"), None],
         "tol": [Interval(Real, 0, None, closed="left")],
         "cost_threshold": [Interval(Real, 0, None, closed="left"), None],
         "early_stopping": ["boolean"],
@@ -133,6 +198,10 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
         """Learn the form of the targets; return them encoded, and the final weights."""
 
     @abstractmethod
+    def _encode_chunk(self, rows: Rows, classes: Any, first_call: bool) -> Rows:
+        """Learn the form of a stream's targets; return rows with them encoded."""
+
+    @abstractmethod
     def _encode_validation(self, y: Any, weights: Array) -> tuple[NDArray[Any], Array]:
         """Return validation targets in the form learned, and the final weights."""
 
@@ -150,20 +219,30 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, validation: Any) -> None:
         """Fit, or leave the estimator as it was."""
+        with self._restored_on_failure():
+            self._fit_steps(X, y, sample_weight, *validation)
+        reason = self.stop_reason_
+        if reason == "diverged" and self.solver == "kronecker":
+            reason = "batches"
+        if reason in ADVICE:
+            message = ADVICE[reason].format(
+                max_iter=self._most_iterations(batched=False),
+                n_iter=self.n_iter_,
+                solver=self.solver,
+            )
+            # the caller of fit, through scikit-learn's wrapper of it
+            warnings.warn(message, ConvergenceWarning, stacklevel=4)
+
+    @contextmanager
+    def _restored_on_failure(self) -> Iterator[None]:
+        """Leave the estimator as it was if what follows fails or is interrupted."""
         before = self.__dict__.copy()
         try:
-            self._fit_steps(X, y, sample_weight, *validation)
+            yield
         except BaseException:
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
-        if self.stop_reason_ in ADVICE:
-            advice = ADVICE[self.stop_reason_]
-            message = advice.format(
-                max_iter=self.max_iter, n_iter=self.n_iter_, solver=self.solver
-            )
-            # the caller of fit, through scikit-learn's wrapper of it
-            warnings.warn(message, ConvergenceWarning, stacklevel=4)
 
     def _fit_steps(
         self,
@@ -190,36 +269,69 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
         if self.early_stopping and held_out is None:
             rows, held_out = self._split(rows, random_state)
 
-        row_weights = rows.weights / rows.weights.sum()
-        first = FirstLayer.of(rows.X, row_weights, self.standardize, random_state)
+        batch_size = self._batch_size_for(*rows.X.shape, len(rows.weights))
+        first: FirstLayer | BatchedFirstLayer
+        if batch_size is None:
+            rows = rows.gathered()
+            share = rows.scattered_weights()
+            first = FirstLayer.of(rows.X, share, self.standardize, random_state)
+        else:
+            first = BatchedFirstLayer.of(
+                rows.X,
+                rows.scattered_weights(),
+                self.standardize,
+                random_state,
+                rows.kept,
+                copy=not is_mapped(rows.X),
+            )
         if earlier is None:
             intercepts = self._loss.mean_link(self._mean_target(rows))
             layers = network.initial_weights(random_state, intercepts)
         else:
             layers = self._continued_weights(*earlier, network, first.columns)
-        dtype = first.inputs.dtype
+        dtype = rows.X.dtype
         layers = [V.astype(dtype) for V in layers]
         layers[0] = first.enter(layers[0])
-        network = replace(network, widths=(first.inputs.shape[1], *widths[1:]))
-        objective = Objective(
-            network=network,
-            loss=self._loss,
-            inputs=first.inputs,
-            targets=rows.targets,
-            row_weights=row_weights.astype(dtype),
-            alpha=float(self.alpha),
-        )
+        network = replace(network, widths=(len(layers[0]) - 1, *widths[1:]))
         validate = None
         if held_out is not None:
-            validate = self._validator(network, first, held_out)
+            validate = self._validator(network, first, held_out.gathered())
         theta = np.concatenate([V.ravel() for V in layers])
-        total_weight = float(rows.weights.sum())
-        outcome = self._train(objective, theta, first, total_weight, validate)
+        try:
+            if isinstance(first, FirstLayer):
+                outcome = self._train(network, rows, theta, first, validate)
+            else:
+                outcome = self._train_in_batches(
+                    network, rows, theta, first, batch_size, random_state, validate
+                )
+        except FloatingPointError as error:
+            raise ValueError(
+                "The network overflows on X at its initial weights. Use "
+                "standardize=True or rescale the columns of X."
+            ) from error
 
         layers = [V.copy() for V in network.layers(outcome.theta)]
         layers[0] = first.leave(layers[0])
         self._set_weights(layers, first.columns, activations)
         self._set_outcome(outcome)
+        self._stream = None
+
+    def _batch_size_for(self, m: int, n: int, kept: int) -> int | None:
+        """Return the batch size for `kept` of m rows of n columns; None for all rows."""
+        size = self.batch_size
+        if size == "auto":
+            if self.solver != "kronecker":
+                return None
+            if kept < max(BATCHES_FROM, BATCHES_PER_COLUMN * n):
+                return None
+            return automatic_batch_size(kept)
+        return None if size is None else min(int(size), kept)
+
+    def _most_iterations(self, batched: bool) -> int:
+        """Return the largest number of iterations, or of passes in mini-batches."""
+        if self.max_iter is None:
+            return MAX_PASSES if batched else MAX_ITER
+        return int(self.max_iter)
 
     def _hidden_layers(self) -> tuple[list[int], list[str]]:
         """Return sizes and activations of the hidden layers."""
@@ -255,6 +367,11 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
                     f"{name}={value!r} has no effect with solver={self.solver!r}; leave "
                     f"it at its default. It is for {users}."
                 )
+        if self.solver != "kronecker" and self.batch_size not in ("auto", None):
+            raise ValueError(
+                f"batch_size={self.batch_size!r} is only available for "
+                f"solver='kronecker'; got solver={self.solver!r}."
+            )
         if (
             self.solver == "sequential"
             and self.safeguard != "sign"
@@ -315,7 +432,7 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
         return Rows(_as_csr_array(X_val), targets, weights).positive()
 
     def _validator(
-        self, network: Network, first: FirstLayer, held_out: Rows
+        self, network: Network, first: FirstLayer | BatchedFirstLayer, held_out: Rows
     ) -> Callable[[Array], float]:
         """Return the validation log-loss as a function of the weights."""
         inputs = first.other_rows(held_out.X)
@@ -330,34 +447,210 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
 
     def _train(
         self,
-        objective: Objective,
+        network: Network,
+        rows: Rows,
         theta: Array,
         first: FirstLayer,
-        total_weight: float,
         validate: Callable[[Array], float] | None,
     ) -> Outcome:
+        """Fit to all rows at once."""
+        total_weight = float(rows.weights.sum())
+        objective = Objective(
+            network=network,
+            loss=self._loss,
+            inputs=first.inputs,
+            targets=rows.targets,
+            row_weights=(rows.weights / total_weight).astype(theta.dtype),
+            alpha=float(self.alpha),
+        )
         damping = self._initial_damping(total_weight)
-        stopping = Stopping(
-            max_iter=self.max_iter,
+        return train(
+            objective,
+            theta,
+            self._step(first, damping),
+            self._control(damping),
+            self._stopping(batched=False),
+            validate,
+            print if self.verbose else None,
+        )
+
+    def _train_in_batches(
+        self,
+        network: Network,
+        rows: Rows,
+        theta: Array,
+        first: BatchedFirstLayer,
+        batch_size: int,
+        random_state: np.random.RandomState,
+        validate: Callable[[Array], float] | None,
+    ) -> Outcome:
+        """Fit in mini-batches."""
+        objective = BatchedObjective(
+            network=network,
+            loss=self._loss,
+            rows=first.rows,
+            targets=rows.targets,
+            row_weights=_relative_weights(rows.weights, theta.dtype),
+            alpha=float(self.alpha),
+        )
+        return train_in_batches(
+            objective,
+            theta,
+            RunningFactors(first.factor, self._batch_damping()),
+            batch_size,
+            self._stopping(batched=True),
+            random_state,
+            MAPPED_BLOCK if is_mapped(rows.X) else 1,
+            validate,
+            print if self.verbose else None,
+        )
+
+    def _stopping(self, batched: bool) -> Stopping:
+        return Stopping(
+            max_iter=self._most_iterations(batched),
             tol=self.tol,
             cost_threshold=self.cost_threshold,
             n_iter_no_change=self.n_iter_no_change,
         )
-        try:
-            return train(
-                objective,
-                theta,
-                self._step(first, damping),
-                self._control(damping),
-                stopping,
-                validate,
-                print if self.verbose else None,
+
+    def _batch_damping(self) -> float:
+        """Return the damping of mini-batch steps, the penalty included."""
+        damping = BATCH_DAMPING if self.damping is None else float(self.damping)
+        return damping + float(self.alpha)
+
+    # Streams.
+
+    def _partial_fit(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> None:
+        """Take steps on a chunk of rows, or leave the estimator as it was."""
+        with self._restored_on_failure():
+            failed = self._partial_fit_steps(X, y, classes, sample_weight)
+        if failed:
+            message = (
+                "partial_fit has skipped a chunk of rows on which weights or gradients "
+                "were no longer finite; the weights are those before it. Use "
+                "standardize=True, or increase damping or alpha."
             )
-        except FloatingPointError as error:
+            warnings.warn(message, ConvergenceWarning, stacklevel=4)
+
+    def _partial_fit_steps(
+        self, X: Any, y: Any, classes: Any, sample_weight: Any
+    ) -> bool:
+        """Return whether the steps failed."""
+        if self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True.")
+        sizes, activations = self._hidden_layers()
+        self._check_solver_parameters()
+        first_call = not hasattr(self, "coefs_")
+        X, y, weights = self._chunk(X, y, sample_weight, first_call)
+        rows = Rows(X, y, weights).positive()
+        rows = self._encode_chunk(rows, classes, first_call).positive()
+        if not len(rows.weights):
+            return False  # rows of classes without weight
+        widths = (rows.X.shape[1], *sizes, self.n_outputs_)
+        network = Network.of(widths, activations)
+        dtype = rows.X.dtype
+        chunk = RunningColumns.of(rows.X, rows.weights)
+        stream = deepcopy(getattr(self, "_stream", None))
+        statistics = chunk if stream is None else stream.statistics.merged(chunk)
+        columns = Standardisation.none(widths[0])
+        if self.standardize:
+            columns = statistics.standardisation(dtype)
+        if not first_call:
+            self._check_same_network(network)
+        if stream is None:
+            random_state = deepcopy(check_random_state(self.random_state))
+            theta = self._stream_weights(network, rows, first_call, columns, random_state)
+            damping = self._batch_damping()
+            stream = Stream.begin(theta, statistics, columns, damping, random_state)
+        else:
+            stream = stream.moved(network, statistics, columns)
+        objective = BatchedObjective(
+            network=network,
+            loss=self._loss,
+            rows=make_rows(rows.X, columns),
+            targets=rows.targets,
+            row_weights=_relative_weights(rows.weights, dtype),
+            alpha=float(self.alpha),
+        )
+        size = STREAM_BATCH if self.batch_size in ("auto", None) else self.batch_size
+        size = min(int(size), len(rows.weights))
+        batches = shuffled_batches(len(rows.weights), size, stream.random_state)
+        schedule = Schedule(None)
+        steps = count(stream.descent.factors.steps)
+        rates = (schedule.step(t) for t in steps)
+        start = perf_counter()
+        means = stream.descent.run(objective, batches, rates, stream.random_state)
+        if means is None:
+            if first_call:
+                raise ValueError(
+                    "The network overflows on X. Use standardize=True or rescale the "
+                    "columns of X."
+                )
+            return True
+        layers = network.layers(stream.descent.mean)
+        self._set_weights(layers, columns, activations)
+        self._extend_history(means, perf_counter() - start)
+        self._stream = stream
+        return False
+
+    def _chunk(
+        self, X: Any, y: Any, sample_weight: Any, first_call: bool
+    ) -> tuple[Any, Any, Array]:
+        """Return a validated chunk, in the precision of the first one."""
+        dtype = (np.float64, np.float32) if first_call else self.coefs_[0].dtype
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            dtype=dtype,
+            multi_output=True,
+            reset=first_call,
+        )
+        return _as_csr_array(X), y, check_sample_weight(sample_weight, X)
+
+    def _check_same_network(self, network: Network) -> None:
+        """Refuse hidden layers other than those that the weights are for."""
+        earlier = self._predictor().network
+        if earlier != network:
             raise ValueError(
-                "The network overflows on X at its initial weights. Use "
-                "standardize=True or rescale the columns of X."
-            ) from error
+                "partial_fit cannot change hidden_layer_sizes or activation; the "
+                f"network had the widths {earlier.widths}, now {network.widths}."
+            )
+
+    def _stream_weights(
+        self,
+        network: Network,
+        rows: Rows,
+        first_call: bool,
+        columns: Standardisation,
+        random_state: np.random.RandomState,
+    ) -> Array:
+        """Return the weights that a stream begins with: initial ones, or a fit's."""
+        if first_call:
+            intercepts = self._loss.mean_link(self._mean_target(rows))
+            layers = network.initial_weights(random_state, intercepts)
+        else:
+            predictor = self._predictor()
+            layers = [V.copy() for V in predictor.layers]
+            layers[0] = in_columns(layers[0], predictor.columns, columns)
+        return np.concatenate([V.ravel() for V in layers]).astype(rows.X.dtype)
+
+    def _extend_history(self, means: dict[str, float], seconds: float) -> None:
+        """Add a row for a chunk to what is known of the fit."""
+        history = History()
+        damping = self._batch_damping() - float(self.alpha)
+        history.append(**means, damping=damping, seconds=seconds)
+        row = history.to_dict()
+        if getattr(self, "stop_reason_", None) == "partial_fit":
+            row["seconds"] += self.history_["seconds"][-1]
+            old = self.history_
+            row = {name: np.append(old[name], row[name]) for name in row}
+        objective, cost = means["objective"], means["cost"]
+        self._set_outcome(
+            Outcome(np.zeros(0), objective, cost, row, damping, "partial_fit")
+        )
+        self.n_iter_ = len(self.loss_curve_)
 
     def _initial_damping(self, total_weight: float) -> float:
         """Return the initial damping in the unit of the mean cost."""
@@ -413,10 +706,7 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
                 f"of widths {predictor.network.widths}, now {network.widths}."
             )
         layers = [V.copy() for V in predictor.layers]
-        W = layers[0][1:]
-        W /= predictor.columns.scale[:, None]
-        layers[0][0] += (columns.mean - predictor.columns.mean) @ W
-        W *= columns.scale[:, None]
+        layers[0] = in_columns(layers[0], predictor.columns, columns)
         return layers
 
     # Fitted attributes.
@@ -507,6 +797,22 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
             )
         own = {name: value for name, value in state.items() if name != "_skgn_version"}
         super().__setstate__(own)
+
+
+def _relative_weights(weights: Array, dtype: Any) -> Array | None:
+    """Return row weights of mean 1, or None where all are equal."""
+    if np.all(weights == weights[0]):
+        return None
+    return (weights / weights.mean()).astype(dtype)
+
+
+def is_mapped(X: Any) -> bool:
+    """Return whether a dense array lies in a memory-mapped file."""
+    while isinstance(X, np.ndarray):
+        if isinstance(X, np.memmap):
+            return True
+        X = X.base
+    return isinstance(X, mmap)
 
 
 def _as_csr_array(X: Any) -> Any:

@@ -9,6 +9,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Tags, column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from skgn._base import BaseGaussNewtonMLP, Rows
@@ -213,7 +214,8 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         solver="kronecker",
         alpha=1e-4,
         damping=None,
-        max_iter=100,
+        batch_size="auto",
+        max_iter=None,
         tol=1.5e-2,
         cost_threshold=None,
         early_stopping=False,
@@ -233,6 +235,7 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         self.solver = solver
         self.alpha = alpha
         self.damping = damping
+        self.batch_size = batch_size
         self.max_iter = max_iter
         self.tol = tol
         self.cost_threshold = cost_threshold
@@ -297,6 +300,60 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
             or because it diverged. The estimator then has its best weights.
         """
         self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
+        return self
+
+    def _can_stream(self) -> bool:
+        """Raise the reason if there is no partial_fit."""
+        if self.solver != "kronecker":
+            raise AttributeError(
+                "partial_fit is only available for solver='kronecker'; "
+                f"got solver={self.solver!r}."
+            )
+        return True
+
+    @available_if(_can_stream)
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Take one pass of mini-batch steps over a chunk of rows.
+
+        Steps have a constant, bounded size, since a stream has no end to anneal to; the
+        weights are a running mean of the latest iterates. Curvature and the statistics
+        of the columns last from call to call: when a column's centre or scale moves, the
+        first layer is re-expressed so that the function of raw `X` stays what it is.
+        After :meth:`fit`, the stream goes on from its weights. `max_iter`, `tol` and
+        `cost_threshold` have no effect here; ``batch_size="auto"`` is up to 256 rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            A chunk of rows. The first one's precision is that of the stream.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their labels; or a binary indicator matrix for multilabel targets.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that will occur in the stream. Required at the first call, but for
+            multilabel targets; may be left out later.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, not negative.
+
+        Returns
+        -------
+        self : GaussNewtonMLPClassifier
+            The estimator, fitted to one more chunk.
+
+        Raises
+        ------
+        ValueError
+            If `classes` is missing at the first call, or `y` has labels that it lacks;
+            if ``early_stopping=True`` or ``class_weight="balanced"``, neither of which
+            can be had without all rows; or if the data cannot be fitted. The estimator
+            is then as it was before.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If weights or gradients were no longer finite; the chunk is then skipped.
+        """
+        self._partial_fit(X, y, classes, sample_weight)
         return self
 
     def predict(self, X):
@@ -399,12 +456,64 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
             self.class_weight_ = np.ones(y.shape[1])
             return _dense(y), weights
         y = column_or_1d(y, warn=True)
-        self.classes_, targets = np.unique(y, return_inverse=True)
-        n_classes = len(self.classes_)
-        self.n_outputs_ = n_classes if n_classes > 2 else 1
-        self.out_activation_ = "logistic" if n_classes == 2 else "softmax"
+        classes, targets = np.unique(y, return_inverse=True)
+        self._set_classes(classes)
         self.class_weight_ = self._class_weights(targets, weights)
         return self._as_targets(targets), weights * self.class_weight_[targets]
+
+    def _encode_chunk(self, rows: Rows, classes: Any, first_call: bool) -> Rows:
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                "class_weight='balanced' is not supported for partial_fit, which does "
+                "not see all rows at once. Give a dict of weights, or sample_weight."
+            )
+        y, weights = rows.targets, rows.weights
+        check_classification_targets(y)
+        multilabel = type_of_target(y) == "multilabel-indicator"
+        if first_call and multilabel:
+            targets, weights = self._encode_training(y, weights)
+            return Rows(rows.X, targets, weights)
+        if first_call and classes is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        if not first_call and multilabel != self._multilabel:
+            raise ValueError("y must be of the same kind in all calls to partial_fit.")
+        if multilabel:
+            if y.shape[1] != self.n_outputs_:
+                raise ValueError(
+                    f"y has {y.shape[1]} labels, but the first call to partial_fit had "
+                    f"{self.n_outputs_}."
+                )
+            return Rows(rows.X, _dense(y), weights)
+        y = column_or_1d(y, warn=True)
+        if first_call:
+            self._set_classes(np.unique(column_or_1d(classes)))
+            if len(self.classes_) == 1:
+                raise ValueError("classes must hold two labels or more; got one.")
+        elif classes is not None and not np.array_equal(
+            self.classes_, np.unique(column_or_1d(classes))
+        ):
+            raise ValueError(
+                f"classes={classes!r} is not the same as on the last call to "
+                f"partial_fit, {self.classes_!r}."
+            )
+        unknown = np.setdiff1d(y, self.classes_)
+        if len(unknown):
+            raise ValueError(f"y contains labels that classes lacks: {unknown.tolist()}.")
+        numbers = np.searchsorted(self.classes_, y)
+        if first_call:
+            # the factors of a dict as they are: a chunk does not know the frequencies
+            self.class_weight_ = compute_class_weight(
+                self.class_weight, classes=self.classes_, y=self.classes_
+            )
+        weights = weights * self.class_weight_[numbers]
+        return Rows(rows.X, self._as_targets(numbers), weights)
+
+    def _set_classes(self, classes: NDArray[Any]) -> None:
+        """Take note of the sorted labels of single-label targets."""
+        self.classes_ = classes
+        n_classes = len(classes)
+        self.n_outputs_ = n_classes if n_classes > 2 else 1
+        self.out_activation_ = "logistic" if n_classes == 2 else "softmax"
 
     def _class_weights(self, targets: NDArray[Any], weights: Array) -> Array:
         """Return the factor of each class, scaled to leave the sum of weights."""

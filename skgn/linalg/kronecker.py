@@ -72,13 +72,14 @@ class Factor:
     def bordered(self, corner: float) -> "Factor":
         """Return the factor of the matrix with a row and column in front.
 
-        They are zero but for the corner; the factor has no `rest`.
+        They are zero but for the corner.
         """
         values = np.concatenate([[corner], self.values]).astype(self.values.dtype)
         if self.vectors is None:
-            return Factor(values, None)
+            return Factor(values, None, self.rest)
         vectors = linalg.block_diag(np.ones((1, 1)), self.vectors)
-        return Factor(values, vectors.astype(self.vectors.dtype, copy=False))
+        vectors = vectors.astype(self.vectors.dtype, copy=False)
+        return Factor(values, vectors, self.rest)
 
     def astype(self, dtype: Any) -> "Factor":
         """Return the factor in another precision."""
@@ -142,6 +143,25 @@ class Factor:
         result = self.out_of_basis(inverse[:, None] * inner)
         if self.rest is not None and self.rest + damping > smallest:
             result += (G - self.out_of_basis(inner)) / (self.rest + damping)
+        return result
+
+    def inverted(self, damping: float) -> "Factor":
+        """Return the factor of ``(S + damping I)^-1``, damping positive."""
+        one = self.values.dtype.type(1)
+        values = one / (self.values + self.values.dtype.type(damping))
+        rest = None if self.rest is None else 1 / (self.rest + damping)
+        return Factor(values, self.vectors, rest)
+
+    def product(self, G: Array) -> Array:
+        """Return ``S G``."""
+        if self.vectors is None:
+            return self.values[:, None] * G
+        rest = self.values.dtype.type(self.rest or 0.0)
+        inner = self.into_basis(G)
+        inner *= (self.values - rest)[:, None]
+        result = self.out_of_basis(inner)
+        if self.rest is not None:
+            result += rest * G
         return result
 
     def to_dense(self) -> Array:

@@ -61,7 +61,7 @@ class Standardisation:
     @classmethod
     def of(cls, X: Any, row_weights: Array) -> "Standardisation":
         """Measure the columns of `X`, (m, n), dense or CSR, under weights of sum 1."""
-        lowest, highest = _column_range(X)
+        lowest, highest = column_range(X, row_weights)
         size = np.maximum(np.abs(lowest), np.abs(highest))
         unit = np.where(size > 0, size, 1.0)
         mean = np.zeros(X.shape[1])
@@ -77,12 +77,7 @@ class Standardisation:
             stored = np.zeros(X.shape[1])
             np.add.at(stored, X.indices, np.repeat(row_weights, np.diff(X.indptr)))
             variance += np.maximum(1 - stored, 0) * mean**2
-        scale = np.maximum(np.sqrt(variance), reach / REACH)
-        rounding = 4 * np.finfo(X.dtype).eps
-        constant = np.maximum(1.0, np.where(reach > 0, rounding * unit, 0.0))
-        scale = np.where(reach <= rounding, constant, scale * unit)
-        # the smallest column that coefficients of the fit's precision can express
-        scale[scale < np.finfo(X.dtype).tiny * 1e8] = 1.0
+        scale = scale_of(np.sqrt(variance), reach, np.ones(len(unit)), X.dtype, unit)
         return cls(mean * unit, scale)
 
     def apply(self, X: Array, out: Array) -> None:
@@ -94,7 +89,43 @@ class Standardisation:
             out[rows] = np.clip(values, -limit, limit, out=values)
 
 
-def _column_range(X: Any) -> tuple[Array, Array]:
+def scale_of(
+    deviation: Array,
+    reach: Array,
+    size: Array,
+    dtype: Any,
+    unit: Array | float = 1.0,
+) -> Array:
+    """Return the scale of columns in the precision of a fit.
+
+    Parameters
+    ----------
+    deviation, reach, size : ndarray of shape (n,)
+        Standard deviation, largest distance from the mean and largest size of the
+        values, all divided by `unit`.
+    dtype : dtype
+        Precision of the values.
+    unit : ndarray of shape (n,) or float
+        What the statistics were divided by.
+    """
+    rounding = 4 * np.finfo(dtype).eps * size
+    scale = np.maximum(deviation, reach / REACH) * unit
+    constant = np.maximum(1.0, np.where(reach > 0, rounding * unit, 0.0))
+    scale = np.where(reach <= rounding, constant, scale)
+    # the smallest column that coefficients of the fit's precision can express
+    scale[scale < np.finfo(dtype).tiny * 1e8] = 1.0
+    return scale
+
+
+def column_range(X: Any, row_weights: Array) -> tuple[Array, Array]:
+    """Return the least and largest value of each column in rows of positive weight."""
+    if not np.all(row_weights > 0):  # only where zero-weight rows could not be left out
+        lowest, highest = np.full(X.shape[1], np.inf), np.full(X.shape[1], -np.inf)
+        for rows in row_chunks(*X.shape):
+            part = X[rows][row_weights[rows] > 0]
+            np.minimum(lowest, part.min(axis=0, initial=np.inf), out=lowest)
+            np.maximum(highest, part.max(axis=0, initial=-np.inf), out=highest)
+        return lowest, highest
     if sparse.issparse(X):
         lowest, highest = X.min(axis=0).toarray(), X.max(axis=0).toarray()
     else:

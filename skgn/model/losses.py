@@ -28,7 +28,9 @@ Statist. Soc. B 54, 1992): with the tail sums ``q_k = p_k + ... + p_K``,
     B_kk = sqrt(p_k q_{k+1} / q_k),    B_jk = -p_j sqrt(p_k / (q_k q_{k+1})),  j > k,
 
 whose last column is zero: K - 1 columns carry the K classes, none of them by a
-difference of nearly equal numbers.
+difference of nearly equal numbers. Where an unbiased estimate of H will do, one column
+``C ε`` of another root, ``C = diag(sqrt p) - p sqrt(p)'``, with random signs ε, has
+``E[C ε ε' C'] = H``.
 
 **Working residual.** The change E of ``Z`` that would remove the error to first order:
 the solution of ``H E = P - Y`` of minimum norm, row by row. For Bernoulli it is
@@ -105,6 +107,12 @@ class Loss(Protocol):
     def hessian_sqrt(self, at: Pointwise) -> Array:
         """Return B with H = B B', shape (columns, m, K): ``[c, i]`` is column c."""
 
+    def sampled_root(self, at: Pointwise, signs: Array) -> Array:
+        """Return ``C ε`` with ``C C' = H`` row by row, for signs ε of shape (m, K).
+
+        Over independent signs its outer product has the mean H.
+        """
+
     def root_columns(self, K: int) -> int:
         """Return the number of columns of B for K outputs."""
 
@@ -153,6 +161,10 @@ class Bernoulli:
     def hessian_sqrt(self, at: Pointwise) -> Array:
         """See :class:`Loss`."""
         return _diagonal_columns(np.sqrt(at.spread))
+
+    def sampled_root(self, at: Pointwise, signs: Array) -> Array:
+        """See :class:`Loss`."""
+        return np.sqrt(at.spread) * signs
 
     def root_columns(self, K: int) -> int:
         """See :class:`Loss`."""
@@ -230,6 +242,12 @@ class Multinomial:
             B[k, :, k] = share[:, k] * after[:, k]
         return B
 
+    def sampled_root(self, at: Pointwise, signs: Array) -> Array:
+        """See :class:`Loss`; C = diag(sqrt p) - p sqrt(p)', for which C C' = H."""
+        root = np.sqrt(at.spread) * signs
+        root -= at.spread * root.sum(axis=1, keepdims=True)
+        return root
+
     def root_columns(self, K: int) -> int:
         """See :class:`Loss`."""
         return K - 1
@@ -280,6 +298,10 @@ class Squared:
     def hessian_sqrt(self, at: Pointwise) -> Array:
         """See :class:`Loss`."""
         return _diagonal_columns(at.spread)
+
+    def sampled_root(self, at: Pointwise, signs: Array) -> Array:
+        """See :class:`Loss`."""
+        return np.sqrt(at.spread) * signs
 
     def root_columns(self, K: int) -> int:
         """See :class:`Loss`."""

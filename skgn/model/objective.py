@@ -47,6 +47,7 @@ class Objective:
     row_weights: Array
     alpha: float
     _spare: list[Trace] = field(default_factory=list, repr=False, compare=False)
+    _buffers: dict[str, Array] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def row_weights_64(self) -> Array:
@@ -81,10 +82,13 @@ class Objective:
         """Take back the arrays of an evaluation that will not be used again."""
         self._spare.append(evaluation.trace)
 
-    @cached_property
+    @property
     def delta_array(self) -> Array:
         """Array for ``δ_1``, shape (m, n_1)."""
-        return np.empty((self.rows, self.network.widths[1]), self.inputs.dtype)
+        if "delta" not in self._buffers:
+            shape = self.rows, self.network.widths[1]
+            self._buffers["delta"] = np.empty(shape, self.inputs.dtype)
+        return self._buffers["delta"]
 
     def weight_inner(self, a: Array, b: Array) -> float:
         """Return the inner product of two parameter vectors without intercepts."""

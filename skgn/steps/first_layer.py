@@ -89,7 +89,7 @@ class FirstLayer:
         inputs: Inputs = make_inputs(X, columns)
         weights = row_weights.astype(inputs.dtype)
         if min(m, n) > LARGEST_SIDE:
-            factor = _truncated_factor(inputs, weights, random_state)
+            factor = truncated_factor(inputs, weights, random_state)
             return cls(columns, inputs, factor)
         if n <= m:
             S = inputs.gram(row_weights)
@@ -133,11 +133,12 @@ class FirstLayer:
         return inputs if self.row_space is None else self.row_space.coordinates(inputs)
 
 
-def _truncated_factor(
+def truncated_factor(
     inputs: Inputs, row_weights: Array, random_state: np.random.RandomState
 ) -> Factor:
     """Find the leading eigenpairs of ``S_1`` and the mean of its other eigenvalues."""
-    shape = 1 + inputs.shape[1], TRUNCATED_RANK
+    side = 1 + inputs.shape[1]
+    shape = side, min(TRUNCATED_RANK, side)
     start = random_state.standard_normal(shape).astype(inputs.dtype)
 
     def multiply(V: Array) -> Array:

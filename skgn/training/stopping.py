@@ -22,6 +22,8 @@ The reasons, in the order in which they are looked for after each turn:
 ``"diverged"``
     Unguarded steps have led to an objective that is not finite; or, whatever else ended
     the fit, to one above the first.
+``"schedule"``
+    Mini-batches: as many passes as the schedule has, the way such a fit is to end.
 ``"max_iter"``
     As many turns as allowed.
 ``"single_class"``
@@ -61,8 +63,7 @@ class Stopping:
     def start(self, cost: float, validation: float) -> None:
         """Look at the point of departure."""
         self._best_validation = validation
-        if self.cost_threshold is not None and cost <= self.cost_threshold:
-            self.reason = "cost_threshold"
+        self.cost_reached(cost)
 
     def accepted(self, decrease: float, potential: float, cost: float) -> None:
         """Look at an accepted turn.
@@ -77,10 +78,14 @@ class Stopping:
         """
         small = max(abs(decrease), potential) <= self.tol
         self._small_turns = self._small_turns + 1 if small else 0
+        self.cost_reached(cost)
+        if self.reason is None and self._small_turns >= PATIENCE:
+            self.reason = "converged"
+
+    def cost_reached(self, cost: float) -> None:
+        """Look at the training cost, without penalty, of a pass over batches."""
         if self.cost_threshold is not None and cost <= self.cost_threshold:
             self.reason = "cost_threshold"
-        elif self._small_turns >= PATIENCE:
-            self.reason = "converged"
 
     def validated(self, validation: float) -> bool:
         """Look at the validation log-loss of an accepted turn; return if it is best."""

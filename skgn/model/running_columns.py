@@ -1,0 +1,103 @@
+r"""Column statistics of rows that arrive chunk by chunk.
+
+Weighted means and second moments of the chunks so far are merged exactly (Chan, Golub &
+LeVeque, The American Statistician 37, 1983): with total weights a, b, means μ, ν and
+centred moments M, N of the old and the new rows,
+
+    μ <- μ + b/(a+b) (ν - μ),      M <- M + N + ab/(a+b) (ν - μ)(ν - μ)'.
+
+``M / (a + b)``, divided by the scales, is the input factor ``S_1`` of all rows seen. Up
+to LARGEST_MOMENTS columns the matrix is kept; beyond that, or for sparse rows, its
+diagonal.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from skgn.linalg.kronecker import Factor
+from skgn.model.inputs import Standardisation, column_range, scale_of
+from skgn.typing import Array
+
+#: Most columns of which all second moments are kept.
+LARGEST_MOMENTS = 1024
+
+
+@dataclass(frozen=True)
+class RunningColumns:
+    """Statistics of the columns of all rows so far; an update returns a new object.
+
+    Attributes
+    ----------
+    total : float
+        Sum of the row weights.
+    mean, lowest, highest : ndarray of shape (n,), float64
+    moments : ndarray of shape (n, n) or (n,), float64
+        Weighted sum of the centred products, or of the centred squares.
+    """
+
+    total: float
+    mean: Array
+    lowest: Array
+    highest: Array
+    moments: Array
+
+    @classmethod
+    def of(cls, X: Any, row_weights: Array) -> "RunningColumns":
+        """Return the statistics of rows with positive weights."""
+        weights = row_weights.astype(np.float64)
+        total = float(weights.sum())
+        lowest, highest = column_range(X, row_weights)
+        mean = np.clip((X.T @ weights) / total, lowest, highest)
+        if sparse.issparse(X):
+            squares = X.multiply(X).T @ weights
+            moments = np.maximum(squares - total * mean**2, 0)
+        else:
+            centred = np.sqrt(weights)[:, None] * (X - mean)
+            if X.shape[1] <= LARGEST_MOMENTS:
+                moments = centred.T @ centred
+            else:
+                moments = np.einsum("ij,ij->j", centred, centred)
+        return cls(total, mean, lowest, highest, moments)
+
+    def merged(self, other: "RunningColumns") -> "RunningColumns":
+        """Return the statistics of the rows of both."""
+        total = self.total + other.total
+        shift = other.mean - self.mean
+        factor = self.total * other.total / total
+        mine, theirs = self.moments, other.moments
+        if mine.ndim > theirs.ndim:
+            mine = np.diag(mine)
+        elif theirs.ndim > mine.ndim:
+            theirs = np.diag(theirs)
+        between = np.outer(shift, shift) if mine.ndim == 2 else shift**2
+        return RunningColumns(
+            total,
+            self.mean + (other.total / total) * shift,
+            np.minimum(self.lowest, other.lowest),
+            np.maximum(self.highest, other.highest),
+            mine + theirs + factor * between,
+        )
+
+    def standardisation(self, dtype: Any) -> Standardisation:
+        """Return the centre and scale of the columns, by the rule for a whole X."""
+        squares = self.moments if self.moments.ndim == 1 else np.diag(self.moments)
+        deviation = np.sqrt(np.maximum(squares, 0) / self.total)
+        size = np.maximum(np.abs(self.lowest), np.abs(self.highest))
+        reach = np.maximum(self.highest - self.mean, self.mean - self.lowest)
+        return Standardisation(self.mean, scale_of(deviation, reach, size, dtype))
+
+    def factor(self, columns: Standardisation, dtype: Any) -> Factor:
+        """Return ``S_1`` of all rows so far, in columns standardised so."""
+        offset = (self.mean - columns.mean) / columns.scale
+        if self.moments.ndim == 1:
+            diagonal = self.moments / self.total / columns.scale**2 + offset**2
+            return Factor(diagonal.astype(dtype), None).bordered(1.0)
+        S = np.empty((1 + len(offset), 1 + len(offset)))
+        S[0, 0] = 1
+        S[0, 1:] = S[1:, 0] = offset
+        S[1:, 1:] = self.moments / self.total / np.outer(columns.scale, columns.scale)
+        S[1:, 1:] += np.outer(offset, offset)
+        return Factor.decompose(S).astype(dtype)

@@ -1,0 +1,118 @@
+r"""Kronecker-factored layer blocks as running averages over batches.
+
+The blocks are those of :mod:`skgn.steps.kronecker`. What a batch cannot give exactly is
+averaged: at the k-th refresh a batch's factors enter with the share ``1 - ρ_k``,
+
+    S_l <- ρ_k S_l + (1 - ρ_k) S_l(batch),      ρ_k = min(0.95, 1 - 2 / (k + 2)),
+
+and the same for ``Γ_l``: first a mean that gives the latest batches the most weight,
+since the first were seen at the initial weights, then an exponential one. ``Γ_l`` takes
+one backward pass, of ``C ε`` with ``C C' = H`` and random signs ε, whose outer product
+has the mean H; with a single output it is exact. ``S_1`` is known from the rows and
+handed in.
+
+A direction is the negative gradient times the inverse blocks, with the damping split
+between the two sides (:mod:`skgn.linalg.split_block`).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from skgn.linalg.kronecker import Factor
+from skgn.linalg.split_block import SplitBlock
+from skgn.model.objective import Evaluation
+from skgn.steps.kronecker import input_grams
+from skgn.typing import Array
+
+#: Largest share that the past keeps at a refresh.
+MEMORY = 0.95
+
+#: Steps between two refreshes, after the first few.
+REFRESH = 20
+
+#: The first refreshes, where weights and curvature change fast.
+EARLY = (0, 1, 2, 4, 8, 14)
+
+
+class RunningFactors:
+    """Averaged factors and the directions they give.
+
+    Parameters
+    ----------
+    input_factor : Factor
+        Of ``S_1``.
+    damping : float
+        λ plus the penalty, positive.
+    """
+
+    def __init__(self, input_factor: Factor, damping: float):
+        self.input_factor = input_factor
+        self.damping = damping
+        self.steps = 0
+        self.refreshes = 0
+        self.input_grams: list[Array] = []
+        self.output_grams: list[Array] = []
+        self.blocks: list[SplitBlock] = []
+
+    def direction(self, here: Evaluation, random_state: np.random.RandomState) -> Array:
+        """Return the preconditioned negative gradient of a batch, flat, as a new array.
+
+        Raises
+        ------
+        LinAlgError
+            If a factor is not finite.
+        """
+        if self.steps in EARLY or self.steps % REFRESH == 0:
+            self._refresh(here, random_state)
+        self.steps += 1
+        network = here.objective.network
+        direction = np.empty_like(here.theta)
+        pairs = zip(network.layers(direction), network.layers(here.gradient), strict=True)
+        for block, (D, G) in zip(self.blocks, pairs, strict=True):
+            np.negative(block.solve(G), out=D)
+        return direction
+
+    def replace_input_factor(self, factor: Factor) -> None:
+        """Take another factor of ``S_1``, from the next refresh on, which is the next."""
+        self.input_factor = factor
+        self.steps += -self.steps % REFRESH
+
+    def _refresh(self, here: Evaluation, random_state: np.random.RandomState) -> None:
+        past = min(MEMORY, 1 - 2 / (self.refreshes + 2))
+        self.refreshes += 1
+        self.input_grams = _average(self.input_grams, input_grams(here), past)
+        sampled = sampled_output_grams(here, random_state)
+        self.output_grams = _average(self.output_grams, sampled, past)
+        inputs: list[Array | Factor] = [self.input_factor, *self.input_grams]
+        self.blocks = [
+            SplitBlock.of(S, gamma, self.damping)
+            for S, gamma in zip(inputs, self.output_grams, strict=True)
+        ]
+
+
+def sampled_output_grams(
+    here: Evaluation, random_state: np.random.RandomState
+) -> list[Array]:
+    """Return unbiased estimates of ``Γ_1 .. Γ_L`` by one backward pass."""
+    objective = here.objective
+    shape = here.pointwise.residual.shape
+    signs = np.where(random_state.random_sample(shape) < 0.5, -1, 1)
+    delta = objective.loss.sampled_root(here.pointwise, signs.astype(here.theta.dtype))
+    delta *= np.sqrt(objective.row_weights)[:, None]
+    network = objective.network
+    deltas = network.backward(here.layers, here.trace.slopes, delta)
+    grams: list[Array] = [delta_l.T @ delta_l for _, delta_l in deltas]
+    return grams[::-1]
+
+
+def _average(old: Sequence[Array], new: Sequence[Array], past: float) -> list[Array]:
+    if not old:
+        return list(new)
+    averaged = []
+    for target, fresh in zip(old, new, strict=True):
+        target *= target.dtype.type(past)
+        fresh *= fresh.dtype.type(1 - past)
+        target += fresh
+        averaged.append(target)
+    return averaged

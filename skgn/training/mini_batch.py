@@ -1,0 +1,262 @@
+r"""The loop of a mini-batch fit: one bounded step after each batch.
+
+With the direction ``D = -P ∇`` of a batch's gradient (P the inverse Kronecker blocks,
+:mod:`skgn.steps.running_kronecker`), velocity v and weights θ,
+
+    v <- 0.9 v + s D,      θ <- θ + v,      s = min(s_t, sqrt(κ / -⟨D, ∇⟩)).
+
+**Schedule.** ``s_t`` rises linearly from 0 over the first 5 % of all steps and falls
+linearly to 0 from there, so that the noise of the batches is averaged out by the end:
+there is no rate to be tuned. With momentum 0.9 the largest step, 0.1, amounts to a whole
+Gauss-Newton step.
+
+**Trust region.** ``-s² ⟨D, ∇⟩ = s² ∇'P∇`` is twice the Kullback-Leibler divergence, to
+second order, between the predictions before and after the step s D where the blocks are
+the curvature. It is kept below κ. With heavy-tailed columns or a batch of outliers the
+bound, not the schedule, sets the step.
+
+A batch's objective is seen before the step that it leads to. The mean over a pass stands
+for the objective of that pass: it lags half a pass behind the weights and, like any mean
+over samples, may rise.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skgn.model.batches import BatchedObjective
+from skgn.steps.running_kronecker import RunningFactors
+from skgn.training.full_batch import Outcome
+from skgn.training.history import History
+from skgn.training.stopping import Stopping
+from skgn.typing import Array
+
+#: Damping λ of mini-batch steps, which does not change during a fit.
+BATCH_DAMPING = 0.03
+
+#: Largest step of the schedule, as a share of the Gauss-Newton step.
+LARGEST_STEP = 0.1
+
+#: Step of a stream, which has no end to anneal to.
+STREAM_STEP = 0.02
+
+#: Steps in which a stream's step rises.
+STREAM_RISE = 20
+
+#: Steps that a stream's mean of the weights looks back on, at most.
+WINDOW = 200.0
+
+#: Share of all steps in which the step rises.
+WARM_UP = 0.05
+
+#: Share of the velocity that is kept.
+MOMENTUM = 0.9
+
+#: κ: bound on a step's change of the predictions.
+TRUST = 1e-3
+
+#: Batches per pass that the automatic size aims at, and its limits.
+BATCHES_PER_PASS = 50
+SMALLEST_BATCH, LARGEST_BATCH = 128, 1024
+
+
+def automatic_batch_size(m: int) -> int:
+    """Return the batch size for `m` rows."""
+    return min(max(m // BATCHES_PER_PASS, SMALLEST_BATCH), LARGEST_BATCH, m)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The step after each of `total` batches; of a stream where `total` is None."""
+
+    total: int | None
+
+    def step(self, t: int) -> float:
+        """Return the step after batch `t`, counted from 0."""
+        if self.total is None:
+            return STREAM_STEP * min(1.0, (t + 1) / STREAM_RISE)
+        rise = (t + 1) / (WARM_UP * self.total)
+        return LARGEST_STEP * min(1.0, rise) * (1 - t / self.total)
+
+
+@dataclass
+class Descent:
+    """The weights on their way, with their velocity.
+
+    Attributes
+    ----------
+    theta, velocity : ndarray
+        Flat; both are updated in place.
+    factors : RunningFactors
+    mean : ndarray or None
+        Running mean of the weights, updated in place; None where none is kept.
+    """
+
+    theta: Array
+    velocity: Array
+    factors: RunningFactors
+    mean: Array | None = None
+
+    def run(
+        self,
+        objective: BatchedObjective,
+        batches: Iterator[NDArray[np.intp]],
+        rates: Iterator[float],
+        random_state: np.random.RandomState,
+    ) -> dict[str, float] | None:
+        """Take a step after each batch; return means over them, or None if they fail.
+
+        The weights are then not finite, or about to be.
+        """
+        sums, count = np.zeros(3), 0
+        before = self.theta.copy()
+        for index, rate in zip(batches, rates, strict=False):
+            part = objective.batch(index)
+            here = part.evaluate(self.theta)
+            try:
+                D = self.factors.direction(here, random_state)
+            except np.linalg.LinAlgError:
+                return None
+            slope = float(D @ here.gradient)
+            if not np.isfinite(slope) or not np.isfinite(here.cost):
+                return None
+            sums += (here.value, here.cost, float(np.linalg.norm(here.gradient)))
+            count += 1
+            if -slope * rate**2 > TRUST:
+                rate = float(np.sqrt(TRUST / -slope))
+            self.velocity *= self.velocity.dtype.type(MOMENTUM)
+            D *= D.dtype.type(rate)
+            self.velocity += D
+            self.theta += self.velocity
+            if self.mean is not None:
+                window = min(max(self.factors.steps / 4, 1.0), WINDOW)
+                np.subtract(self.theta, self.mean, out=D)
+                D *= D.dtype.type(1 / window)
+                self.mean += D
+            part.recycle(here)
+        if not np.all(np.isfinite(self.theta)):
+            return None
+        means = dict(
+            zip(("objective", "cost", "gradient_norm"), sums / count, strict=True)
+        )
+        return {**means, "step_length": float(np.linalg.norm(self.theta - before))}
+
+
+def shuffled_batches(
+    m: int, size: int, random_state: np.random.RandomState, block: int = 1
+) -> Iterator[NDArray[np.intp]]:
+    """Yield index arrays of equal length that together cover nearly all of `m` rows.
+
+    Fewer rows than there are batches are left out, others each time. Rows that cannot be
+    looked up cheaply one by one are drawn in blocks of `block` neighbours.
+    """
+    count = max(round(m / size), 1)
+    size = m // count
+    order = random_state.permutation(-(-m // block))
+    if block > 1:
+        order = (order[:, None] * block + np.arange(block)).ravel()
+        order = order[order < m]
+    for i in range(count):
+        yield order[i * size : (i + 1) * size]
+
+
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")  # ends the fit, if it does
+def train_in_batches(
+    objective: BatchedObjective,
+    theta: Array,
+    factors: RunningFactors,
+    batch_size: int,
+    stopping: Stopping,
+    random_state: np.random.RandomState,
+    block: int = 1,
+    validate: Callable[[Array], float] | None = None,
+    report: Callable[[str], None] | None = None,
+) -> Outcome:
+    """Minimise the mean of `objective` over its batches from `theta`.
+
+    Parameters
+    ----------
+    objective : BatchedObjective
+    theta : ndarray
+        Initial weights, flat.
+    factors : RunningFactors
+    batch_size : int
+        Rows of a batch, about.
+    stopping : Stopping
+        Its `max_iter` is the number of passes over the rows that the schedule has.
+    random_state : RandomState
+        Draws the batches and the signs of the output factors.
+    block : int
+        Rows that are looked up together.
+    validate, report : callable, optional
+        As for :func:`skgn.training.full_batch.train`, once per pass.
+
+    Returns
+    -------
+    Outcome
+        Of the last pass; with validation, of the one with the lowest validation log-loss;
+        of a fit that diverged, of the best pass before.
+
+    Raises
+    ------
+    FloatingPointError
+        If the objective is not finite at the initial weights.
+    """
+    start = perf_counter()
+    history = History()
+    m = objective.rows.shape[0]
+    descent = Descent(theta.copy(), np.zeros_like(theta), factors)
+    first = objective.batch(next(shuffled_batches(m, batch_size, random_state, block)))
+    here = first.evaluate(theta)
+    if not np.isfinite(here.value) or not np.all(np.isfinite(here.gradient)):
+        raise FloatingPointError("the objective is not finite at the initial weights")
+    row = {
+        "objective": here.value,
+        "cost": here.cost,
+        "gradient_norm": float(np.linalg.norm(here.gradient)),
+    }
+    best, kept, lowest = theta.copy(), row, here.value
+    validation = validate(theta) if validate else np.nan
+    stopping.start(here.cost, validation)
+    first.recycle(here)
+    per_pass = max(round(m / batch_size), 1)
+    schedule = Schedule(per_pass * stopping.max_iter)
+    rates = (schedule.step(t) for t in range(per_pass * stopping.max_iter))
+
+    damping = factors.damping - objective.alpha
+    while True:
+        seconds = perf_counter() - start
+        history.append(**row, damping=damping, seconds=seconds, validation=validation)
+        if report:
+            report(history.line())
+        if stopping.reason is None and len(history.rows) > stopping.max_iter:
+            stopping.reason = "schedule"
+        if stopping.reason is not None:
+            break
+        batches = shuffled_batches(m, batch_size, random_state, block)
+        means = descent.run(objective, batches, rates, random_state)
+        if means is None:
+            stopping.reason = "diverged"
+            break
+        row = means
+        stopping.cost_reached(row["cost"])
+        if validate:
+            validation = validate(descent.theta)
+            is_best = stopping.validated(validation)
+        else:
+            is_best = row["objective"] <= lowest
+        if is_best:
+            best[:], kept, lowest = descent.theta, row, row["objective"]
+    if stopping.reason != "diverged" and not validate:
+        best, kept = descent.theta, row  # the schedule's end, not its lowest mean
+    return Outcome(
+        best,
+        kept["objective"],
+        kept["cost"],
+        history.to_dict(),
+        damping,
+        stopping.reason,
+    )
