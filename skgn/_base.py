@@ -4,33 +4,29 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from inspect import signature
-from itertools import count
-from mmap import mmap
 from numbers import Integral, Real
-from time import perf_counter
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skgn._compat import Interval, StrOptions, check_sample_weight, validate_data
+from skgn._rows import Rows, as_csr_array, is_mapped, relative_weights
+from skgn._streaming import Streaming
 from skgn._version import __version__
 from skgn.model.activations import ACTIVATIONS
-from skgn.model.batches import BatchedObjective, make_rows
+from skgn.model.batches import BatchedObjective
 from skgn.model.inputs import Standardisation
 from skgn.model.losses import Loss
 from skgn.model.network import Network
 from skgn.model.objective import Objective
 from skgn.model.prediction import Predictor
-from skgn.model.running_columns import RunningColumns
 from skgn.steps.batched_first_layer import BatchedFirstLayer
 from skgn.steps.first_layer import FirstLayer
 from skgn.steps.joint import JointEquations
@@ -44,16 +40,13 @@ from skgn.steps.signed import SignedStep
 from skgn.training.control import Control, LineSearch, Unguarded
 from skgn.training.damping import DEFAULT_DAMPING, GainRatioDamping
 from skgn.training.full_batch import Outcome, train
-from skgn.training.history import History
 from skgn.training.mini_batch import (
     BATCH_DAMPING,
-    Schedule,
     automatic_batch_size,
-    shuffled_batches,
     train_in_batches,
 )
 from skgn.training.stopping import Stopping
-from skgn.training.stream import Stream, in_columns
+from skgn.training.stream import in_columns
 from skgn.typing import Array
 
 #: What a user can do about a fit that ended for one of these reasons.
@@ -92,9 +85,6 @@ BATCHES_FROM, BATCHES_PER_COLUMN = 3000, 2
 #: Neighbouring rows that are read together from a memory-mapped file.
 MAPPED_BLOCK = 16
 
-#: Most rows of a batch of a stream.
-STREAM_BATCH = 256
-
 #: Initial damping of the thread's solvers, for raw row weights: the identity matrix.
 THREAD_DAMPING = 1.0
 
@@ -106,58 +96,7 @@ USED_BY = {
 }
 
 
-@dataclass(frozen=True)
-class Rows:
-    """Rows with encoded targets and raw weights.
-
-    Attributes
-    ----------
-    X : ndarray or csr_array of shape (m, n)
-    targets : ndarray
-        In the form the loss takes.
-    weights : ndarray of shape (m,), float64
-    kept : ndarray of int or None
-        The rows of X that these are, where X is a memory-mapped file, which is not
-        copied; None for all.
-    """
-
-    X: Any
-    targets: NDArray[Any]
-    weights: Array
-    kept: NDArray[Any] | None = None
-
-    def take(self, index: NDArray[Any]) -> "Rows":
-        """Return the rows of an index or a mask."""
-        X, kept = self.X, None
-        if is_mapped(X):
-            kept = np.arange(len(X)) if self.kept is None else self.kept
-            kept = kept[index]
-        else:
-            X = X[index]
-        return Rows(X, self.targets[index], self.weights[index], kept)
-
-    def gathered(self) -> "Rows":
-        """Return the rows with an X of their own."""
-        if self.kept is None:
-            return self
-        return Rows(self.X[self.kept], self.targets, self.weights)
-
-    def scattered_weights(self) -> Array:
-        """Return the weights of all rows of X, of sum 1."""
-        share = self.weights / self.weights.sum()
-        if self.kept is None:
-            return share
-        weights = np.zeros(len(self.X))
-        weights[self.kept] = share
-        return weights
-
-    def positive(self) -> "Rows":
-        """Return the rows of positive weight."""
-        keep = self.weights > 0
-        return self if keep.all() else self.take(keep)
-
-
-class BaseGaussNewtonMLP(BaseEstimator, ABC):
+class BaseGaussNewtonMLP(Streaming, BaseEstimator, ABC):
     """Parameters and fit of the Gauss-Newton multi-layer perceptrons."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -392,7 +331,7 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
             multi_output=True,
         )
         weights = check_sample_weight(sample_weight, X)
-        rows = Rows(_as_csr_array(X), y, weights).positive()
+        rows = Rows(as_csr_array(X), y, weights).positive()
         targets, weights = self._encode_training(rows.targets, rows.weights)
         return Rows(rows.X, targets, weights).positive()
 
@@ -429,7 +368,7 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
             raise type(error)(f"X_val, y_val: {error}") from error
         weights = check_sample_weight(sample_weight_val, X_val, "sample_weight_val")
         targets, weights = self._encode_validation(y_val, weights)
-        return Rows(_as_csr_array(X_val), targets, weights).positive()
+        return Rows(as_csr_array(X_val), targets, weights).positive()
 
     def _validator(
         self, network: Network, first: FirstLayer | BatchedFirstLayer, held_out: Rows
@@ -490,7 +429,7 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
             loss=self._loss,
             rows=first.rows,
             targets=rows.targets,
-            row_weights=_relative_weights(rows.weights, theta.dtype),
+            row_weights=relative_weights(rows.weights, theta.dtype),
             alpha=float(self.alpha),
         )
         return train_in_batches(
@@ -517,140 +456,6 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
         """Return the damping of mini-batch steps, the penalty included."""
         damping = BATCH_DAMPING if self.damping is None else float(self.damping)
         return damping + float(self.alpha)
-
-    # Streams.
-
-    def _partial_fit(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> None:
-        """Take steps on a chunk of rows, or leave the estimator as it was."""
-        with self._restored_on_failure():
-            failed = self._partial_fit_steps(X, y, classes, sample_weight)
-        if failed:
-            message = (
-                "partial_fit has skipped a chunk of rows on which weights or gradients "
-                "were no longer finite; the weights are those before it. Use "
-                "standardize=True, or increase damping or alpha."
-            )
-            warnings.warn(message, ConvergenceWarning, stacklevel=4)
-
-    def _partial_fit_steps(
-        self, X: Any, y: Any, classes: Any, sample_weight: Any
-    ) -> bool:
-        """Return whether the steps failed."""
-        if self.early_stopping:
-            raise ValueError("partial_fit does not support early_stopping=True.")
-        sizes, activations = self._hidden_layers()
-        self._check_solver_parameters()
-        first_call = not hasattr(self, "coefs_")
-        X, y, weights = self._chunk(X, y, sample_weight, first_call)
-        rows = Rows(X, y, weights).positive()
-        rows = self._encode_chunk(rows, classes, first_call).positive()
-        if not len(rows.weights):
-            return False  # rows of classes without weight
-        widths = (rows.X.shape[1], *sizes, self.n_outputs_)
-        network = Network.of(widths, activations)
-        dtype = rows.X.dtype
-        chunk = RunningColumns.of(rows.X, rows.weights)
-        stream = deepcopy(getattr(self, "_stream", None))
-        statistics = chunk if stream is None else stream.statistics.merged(chunk)
-        columns = Standardisation.none(widths[0])
-        if self.standardize:
-            columns = statistics.standardisation(dtype)
-        if not first_call:
-            self._check_same_network(network)
-        if stream is None:
-            random_state = deepcopy(check_random_state(self.random_state))
-            theta = self._stream_weights(network, rows, first_call, columns, random_state)
-            damping = self._batch_damping()
-            stream = Stream.begin(theta, statistics, columns, damping, random_state)
-        else:
-            stream = stream.moved(network, statistics, columns)
-        objective = BatchedObjective(
-            network=network,
-            loss=self._loss,
-            rows=make_rows(rows.X, columns),
-            targets=rows.targets,
-            row_weights=_relative_weights(rows.weights, dtype),
-            alpha=float(self.alpha),
-        )
-        size = STREAM_BATCH if self.batch_size in ("auto", None) else self.batch_size
-        size = min(int(size), len(rows.weights))
-        batches = shuffled_batches(len(rows.weights), size, stream.random_state)
-        schedule = Schedule(None)
-        steps = count(stream.descent.factors.steps)
-        rates = (schedule.step(t) for t in steps)
-        start = perf_counter()
-        means = stream.descent.run(objective, batches, rates, stream.random_state)
-        if means is None:
-            if first_call:
-                raise ValueError(
-                    "The network overflows on X. Use standardize=True or rescale the "
-                    "columns of X."
-                )
-            return True
-        layers = network.layers(stream.descent.mean)
-        self._set_weights(layers, columns, activations)
-        self._extend_history(means, perf_counter() - start)
-        self._stream = stream
-        return False
-
-    def _chunk(
-        self, X: Any, y: Any, sample_weight: Any, first_call: bool
-    ) -> tuple[Any, Any, Array]:
-        """Return a validated chunk, in the precision of the first one."""
-        dtype = (np.float64, np.float32) if first_call else self.coefs_[0].dtype
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csr",
-            dtype=dtype,
-            multi_output=True,
-            reset=first_call,
-        )
-        return _as_csr_array(X), y, check_sample_weight(sample_weight, X)
-
-    def _check_same_network(self, network: Network) -> None:
-        """Refuse hidden layers other than those that the weights are for."""
-        earlier = self._predictor().network
-        if earlier != network:
-            raise ValueError(
-                "partial_fit cannot change hidden_layer_sizes or activation; the "
-                f"network had the widths {earlier.widths}, now {network.widths}."
-            )
-
-    def _stream_weights(
-        self,
-        network: Network,
-        rows: Rows,
-        first_call: bool,
-        columns: Standardisation,
-        random_state: np.random.RandomState,
-    ) -> Array:
-        """Return the weights that a stream begins with: initial ones, or a fit's."""
-        if first_call:
-            intercepts = self._loss.mean_link(self._mean_target(rows))
-            layers = network.initial_weights(random_state, intercepts)
-        else:
-            predictor = self._predictor()
-            layers = [V.copy() for V in predictor.layers]
-            layers[0] = in_columns(layers[0], predictor.columns, columns)
-        return np.concatenate([V.ravel() for V in layers]).astype(rows.X.dtype)
-
-    def _extend_history(self, means: dict[str, float], seconds: float) -> None:
-        """Add a row for a chunk to what is known of the fit."""
-        history = History()
-        damping = self._batch_damping() - float(self.alpha)
-        history.append(**means, damping=damping, seconds=seconds)
-        row = history.to_dict()
-        if getattr(self, "stop_reason_", None) == "partial_fit":
-            row["seconds"] += self.history_["seconds"][-1]
-            old = self.history_
-            row = {name: np.append(old[name], row[name]) for name in row}
-        objective, cost = means["objective"], means["cost"]
-        self._set_outcome(
-            Outcome(np.zeros(0), objective, cost, row, damping, "partial_fit")
-        )
-        self.n_iter_ = len(self.loss_curve_)
 
     def _initial_damping(self, total_weight: float) -> float:
         """Return the initial damping in the unit of the mean cost."""
@@ -775,7 +580,7 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
             accept_sparse="csr",
             dtype=(np.float64, np.float32),
         )
-        return self._predictor().outputs(_as_csr_array(X))
+        return self._predictor().outputs(as_csr_array(X))
 
     # Persistence: scikit-learn stamps its own classes only.
 
@@ -797,30 +602,3 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
             )
         own = {name: value for name, value in state.items() if name != "_skgn_version"}
         super().__setstate__(own)
-
-
-def _relative_weights(weights: Array, dtype: Any) -> Array | None:
-    """Return row weights of mean 1, or None where all are equal."""
-    if np.all(weights == weights[0]):
-        return None
-    return (weights / weights.mean()).astype(dtype)
-
-
-def is_mapped(X: Any) -> bool:
-    """Return whether a dense array lies in a memory-mapped file."""
-    while isinstance(X, np.ndarray):
-        if isinstance(X, np.memmap):
-            return True
-        X = X.base
-    return isinstance(X, mmap)
-
-
-def _as_csr_array(X: Any) -> Any:
-    """Return sparse X as a csr_array without repeated entries; dense X as it is."""
-    if not sparse.issparse(X):
-        return X
-    X = sparse.csr_array(X)
-    if not X.has_canonical_format:
-        X = X.copy()
-        X.sum_duplicates()
-    return X

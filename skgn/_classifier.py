@@ -12,8 +12,9 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from skgn._base import BaseGaussNewtonMLP, Rows
+from skgn._base import BaseGaussNewtonMLP
 from skgn._compat import StrOptions, fit_context
+from skgn._rows import Rows
 from skgn.model.losses import Bernoulli, Loss, Multinomial
 from skgn.typing import Array
 
@@ -28,9 +29,11 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         \frac{1}{\sum_i w_i} \sum_i w_i\, \ell(z_i, y_i)
         + \frac{\alpha}{2} \sum_l \lVert W_l \rVert^2 ,
 
-    over all rows at once. Each iteration solves one damped least-squares problem per
-    layer, rescales the joint step by the exact Gauss-Newton model and accepts it only if
-    the objective falls. There is no learning rate.
+    by steps that solve one damped least-squares problem per layer. There is no learning
+    rate. With few rows (see `batch_size`) each iteration takes all of them, rescales the
+    joint step by the exact Gauss-Newton model and accepts it only if the objective falls.
+    With many rows the steps follow mini-batches, bounded by how far they move the
+    predictions, on a schedule that anneals them to zero.
 
     Two older solvers are there to be studied: the equations of the forum thread that this
     package grew out of, as they were posted and with safeguards.
@@ -60,29 +63,39 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         and with ``safeguard="sign"`` it is the initial damping of the steps' lengths.
         "joint" has it as the constant λ of its equation, where 1 is the thread's identity
         matrix. "sequential" has no other use for it and refuses it with other safeguards.
-    max_iter : int, default=100
-        Largest number of iterations, rejected trials included. Reaching it warns.
+        In mini-batches and streams it does not change, and None is 0.03.
+    batch_size : "auto", int or None, default="auto"
+        Rows of a mini-batch, at most all. None takes all rows at each iteration. "auto"
+        does so below 3,000 rows, below two rows per column and with the thread's solvers;
+        otherwise batches have a fiftieth of the rows, at least 128 and at most 1024.
+    max_iter : int, default=None
+        Largest number of iterations, rejected trials included; None is 100. Reaching it
+        warns. In mini-batches the number of passes over the rows, None is 15; it is then
+        the length of the schedule, and reaching it is how the fit is to end.
     tol : float, default=0.015
-        The fit has converged when over three accepted iterations in a row both of these
-        are at most `tol`: the relative decrease ``(f_old - f_new) / f_old`` of the
-        objective; and the scaled gradient norm, which is the decrease that the quadratic
-        model promised before the step, divided by ``f_old``: half the squared norm of the
-        gradient in the metric of the inverse damped Gauss-Newton matrix, on the plane the
-        step was chosen from, at a damping of at most the largest curvature. It has also
-        converged when the promised decrease is below the rounding of the objective, or
-        the objective below the square of machine epsilon.
+        Of no effect in mini-batches. With all rows, the fit has converged when over three
+        accepted iterations in a row both of these are at most `tol`: the relative
+        decrease ``(f_old - f_new) / f_old`` of the objective; and the scaled gradient
+        norm, which is the decrease that the quadratic model promised before the step,
+        divided by ``f_old``: half the squared norm of the gradient in the metric of the
+        inverse damped Gauss-Newton matrix, on the plane the step was chosen from, at a
+        damping of at most the largest curvature. It has also converged when the promised
+        decrease is below the rounding of the objective, or the objective below the square
+        of machine epsilon.
     cost_threshold : float, default=None
-        Stop as soon as the training cost, without the penalty, falls to this value.
+        Stop as soon as the training cost, without the penalty, falls to this value; in
+        mini-batches its mean over the batches of a pass.
     early_stopping : bool, default=False
         Stop when the log-loss on validation rows has reached no new minimum for
-        `n_iter_no_change` accepted iterations, and restore the weights of the minimum.
-        The rows are those given to :meth:`fit`, or split off the training rows:
+        `n_iter_no_change` accepted iterations (or passes), and restore the weights of the
+        minimum. The rows are those given to :meth:`fit`, or split off the training rows:
         stratified for single-label targets, with classes of a single row kept in
         training.
     validation_fraction : float, default=0.1
         Share of the rows split off for early stopping, between 0 and 1.
     n_iter_no_change : int, default=5
-        Accepted iterations to wait for a new minimum of the validation log-loss.
+        Accepted iterations, or passes, to wait for a new minimum of the validation
+        log-loss.
     standardize : bool, default=True
         Centre the columns and divide them by their standard deviation, or by a tenth of
         their largest deviation from the mean if that is more, both weighted by
@@ -109,10 +122,10 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         Start from the weights of the previous fit. The columns, classes and hidden layers
         must be the same. All other attributes describe the latest fit alone.
     random_state : int, RandomState instance or None, default=None
-        Draws the initial weights and the validation split.
+        Draws the initial weights, the validation split and the mini-batches.
     verbose : bool or int, default=False
-        Print a line per iteration: cost, gradient norm, damping, gain ratio, step,
-        validation.
+        Print a line per iteration or pass: cost, gradient norm, damping, gain ratio,
+        step, validation.
 
     Attributes
     ----------
@@ -130,7 +143,8 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         False. Predictions standardise with them: intercepts folded for raw `X` lose
         digits where a column's mean is many deviations.
     n_iter_ : int
-        Number of iterations, rejected trials included.
+        Number of iterations, rejected trials included; of passes in mini-batches; of
+        calls in a stream.
     n_layers_ : int
         Number of layers, the input included.
     n_outputs_ : int
@@ -140,30 +154,35 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
     activations_ : tuple of str
         Activation of each hidden layer.
     loss_ : float
-        Penalised objective at the final weights.
+        Penalised objective at the final weights; in mini-batches and streams the mean
+        over the batches of the last pass, each before its step.
     best_loss_ : float or None
         Smallest value of `loss_curve_`; None with early stopping.
     loss_curve_ : list of float, length ``n_iter_ + 1``
         Penalised objective at the start and after each iteration. It never rises, unless
-        ``safeguard=None``.
+        ``safeguard=None``. In mini-batches that of a first batch and the mean over the
+        batches of each pass, which may rise. A stream has an entry per call, and none for
+        the start.
     validation_scores_ : list of float or None, length ``n_iter_ + 1``
         Validation log-loss at the start and after each iteration: a loss, lower is
         better, where `MLPClassifier` keeps the accuracy. None without early stopping.
     stop_reason_ : str
         Why the fit ended: "converged", "cost_threshold", "validation" (see
-        `early_stopping`), "max_iter", "damping" (no step of any size lowers the
-        objective), "line_search" (no fraction of the step does), "diverged" (unguarded
-        steps ended at an objective that is not finite or above the first) or
-        "single_class" (nothing to fit).
+        `early_stopping`), "max_iter", "schedule" (all passes of a mini-batch fit are
+        done), "partial_fit" (a stream, which may go on), "damping" (no step of any size
+        lowers the objective), "line_search" (no fraction of the step does), "diverged"
+        (unguarded steps ended at an objective that is not finite or above the first; or a
+        mini-batch fit was no longer finite) or "single_class" (nothing to fit).
     damping_ : float
         Damping at the end, in the unit of the mean cost.
     history_ : dict of ndarray of shape (`n_iter_` + 1,)
-        One entry for the start and one per iteration: "objective", "cost",
+        One entry for the start and one per iteration or pass: "objective", "cost",
         "gradient_norm", "damping" (after the iteration, in the unit of the mean cost: for
         the thread's solvers divided by the sum of weights), "gain_ratio" (NaN where there
         was no trial), "step_length" (norm of the change of the weights, 0 where the trial
         was rejected), "seconds" (since the start of the iterations)
-        and "validation". ``pandas.DataFrame(est.history_)`` makes a table of it.
+        and "validation". In mini-batches means over a pass.
+        ``pandas.DataFrame(est.history_)`` makes a table of it.
     n_features_in_ : int
         Number of columns seen in :meth:`fit`.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -176,9 +195,11 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
 
     Notes
     -----
-    Beside one standardised copy of a dense `X`, a fit holds some nine arrays of the size
-    of the hidden activations of all rows. float32 takes half the memory of float64 and
-    less time.
+    Beside one standardised copy of a dense `X`, a full-batch fit holds some nine arrays
+    of the size of the hidden activations of all rows, a mini-batch fit those of a batch.
+    In mini-batches a memory-mapped `X` (``numpy.memmap`` of float32 or float64) is not
+    copied; its rows are read in blocks of 16 neighbours, so that a sorted file should be
+    shuffled before. float32 takes half the memory of float64 and less time.
 
     References
     ----------
@@ -296,8 +317,9 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         Warns
         -----
         ConvergenceWarning
-            If the fit ended because of `max_iter`, because no step lowered the objective,
-            or because it diverged. The estimator then has its best weights.
+            If the fit ended because of `max_iter` (not in mini-batches), because no step
+            lowered the objective, or because it diverged. The estimator then has its best
+            weights.
         """
         self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
         return self

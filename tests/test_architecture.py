@@ -15,8 +15,13 @@ FILES = sorted(ROOT.rglob("*.py"))
 #: What each part of the package may import of it, itself included.
 ALLOWED = {
     "__init__": {"_classifier", "_version"},
-    "_classifier": {"_base", "_compat", "model", "typing"},
-    "_base": {"_compat", "_version", "training", "steps", "model", "typing"},
+    "_classifier": {"_base", "_compat", "_rows", "model", "typing"},
+    "_base": {
+        *("_compat", "_rows", "_streaming", "_version"),
+        *("training", "steps", "model", "typing"),
+    },
+    "_streaming": {"_compat", "_rows", "training", "model", "typing"},
+    "_rows": {"typing"},
     "_compat": {"typing"},
     "_version": set(),
     "training": {"training", "steps", "model", "typing"},
