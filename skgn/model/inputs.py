@@ -12,6 +12,13 @@ of the column, so the rule does not depend on units. The statistics are taken in
 over values divided by the column's largest size, so that no square overflows or
 underflows.
 
+**Wide sparse X**, of more than WIDE columns (bags of words, hashed categories), has one
+scale for all columns in place of the deviations: half the median size of the
+stored entries. Deviations would give the rarest of words, of which there are most, the
+largest values. Columns that reach further than REACH such scales keep their own. On 1,195
+texts of two newsgroups, 4,862 counts of words, test accuracy rose from .916 to .942 by
+it; on 10,000 generated texts, 50,000 words, 20 classes, from .683 to .727.
+
 A column that is constant but for rounding gets scale 1, or the size of that rounding if
 it is larger.
 
@@ -35,6 +42,12 @@ from skgn.typing import Array
 #: Largest size of a standardised value in the rows that gave the statistics. By mean
 #: log-loss on eight tables, 10, 30 and no bound agree to 1 %, and 3 is 6 % worse.
 REACH = 10.0
+
+#: Sparse X of more columns than this has a scale that all columns share.
+WIDE = 2048
+
+#: That scale, in units of the median size of the stored entries.
+COMMON_SCALE = 0.5
 
 #: Standardised values of rows that did not give the statistics are clipped here, by
 #: precision: far beyond any real value, and no product in the network overflows.
@@ -77,7 +90,9 @@ class Standardisation:
             stored = np.zeros(X.shape[1])
             np.add.at(stored, X.indices, np.repeat(row_weights, np.diff(X.indptr)))
             variance += np.maximum(1 - stored, 0) * mean**2
-        scale = scale_of(np.sqrt(variance), reach, np.ones(len(unit)), X.dtype, unit)
+        ones = np.ones(len(unit))
+        common = common_scale(X, row_weights)
+        scale = scale_of(np.sqrt(variance), reach, ones, X.dtype, common, unit)
         return cls(mean * unit, scale)
 
     def apply(self, X: Array, out: Array) -> None:
@@ -94,6 +109,7 @@ def scale_of(
     reach: Array,
     size: Array,
     dtype: Any,
+    common: float | None,
     unit: Array | float = 1.0,
 ) -> Array:
     """Return the scale of columns in the precision of a fit.
@@ -105,16 +121,36 @@ def scale_of(
         values, all divided by `unit`.
     dtype : dtype
         Precision of the values.
+    common : float or None
+        Scale that takes the place of the deviations, in the unit of the values.
     unit : ndarray of shape (n,) or float
         What the statistics were divided by.
     """
     rounding = 4 * np.finfo(dtype).eps * size
     scale = np.maximum(deviation, reach / REACH) * unit
+    if common is not None:
+        scale = np.maximum(common, reach / REACH * unit)
     constant = np.maximum(1.0, np.where(reach > 0, rounding * unit, 0.0))
     scale = np.where(reach <= rounding, constant, scale)
     # the smallest column that coefficients of the fit's precision can express
     scale[scale < np.finfo(dtype).tiny * 1e8] = 1.0
     return scale
+
+
+def common_scale(X: Any, row_weights: Array) -> float | None:
+    """Return the scale that the columns of wide sparse `X` share; None for other X."""
+    if not sparse.issparse(X) or X.shape[1] <= WIDE:
+        return None
+    weights = np.repeat(row_weights, np.diff(X.indptr))
+    sizes = np.abs(X.data)
+    stored = sizes > 0
+    sizes, weights = sizes[stored], weights[stored]
+    if not len(sizes):
+        return None
+    order = np.argsort(sizes)
+    below = np.cumsum(weights[order])
+    middle = np.searchsorted(below, below[-1] / 2)
+    return COMMON_SCALE * float(sizes[order[middle]])
 
 
 def column_range(X: Any, row_weights: Array) -> tuple[Array, Array]:

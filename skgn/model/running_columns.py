@@ -18,7 +18,7 @@ import numpy as np
 from scipy import sparse
 
 from skgn.linalg.kronecker import Factor
-from skgn.model.inputs import Standardisation, column_range, scale_of
+from skgn.model.inputs import Standardisation, column_range, common_scale, scale_of
 from skgn.typing import Array
 
 #: Most columns of which all second moments are kept.
@@ -36,6 +36,8 @@ class RunningColumns:
     mean, lowest, highest : ndarray of shape (n,), float64
     moments : ndarray of shape (n, n) or (n,), float64
         Weighted sum of the centred products, or of the centred squares.
+    common : float or None
+        Scale that the columns of wide sparse rows share: that of the first chunk.
     """
 
     total: float
@@ -43,6 +45,7 @@ class RunningColumns:
     lowest: Array
     highest: Array
     moments: Array
+    common: float | None = None
 
     @classmethod
     def of(cls, X: Any, row_weights: Array) -> "RunningColumns":
@@ -60,7 +63,8 @@ class RunningColumns:
                 moments = centred.T @ centred
             else:
                 moments = np.einsum("ij,ij->j", centred, centred)
-        return cls(total, mean, lowest, highest, moments)
+        common = common_scale(X, weights)
+        return cls(total, mean, lowest, highest, moments, common)
 
     def merged(self, other: "RunningColumns") -> "RunningColumns":
         """Return the statistics of the rows of both."""
@@ -79,6 +83,7 @@ class RunningColumns:
             np.minimum(self.lowest, other.lowest),
             np.maximum(self.highest, other.highest),
             mine + theirs + factor * between,
+            self.common,
         )
 
     def standardisation(self, dtype: Any) -> Standardisation:
@@ -87,7 +92,8 @@ class RunningColumns:
         deviation = np.sqrt(np.maximum(squares, 0) / self.total)
         size = np.maximum(np.abs(self.lowest), np.abs(self.highest))
         reach = np.maximum(self.highest - self.mean, self.mean - self.lowest)
-        return Standardisation(self.mean, scale_of(deviation, reach, size, dtype))
+        scale = scale_of(deviation, reach, size, dtype, self.common)
+        return Standardisation(self.mean, scale)
 
     def factor(self, columns: Standardisation, dtype: Any) -> Factor:
         """Return ``S_1`` of all rows so far, in columns standardised so."""
