@@ -343,7 +343,7 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         of the columns last from call to call: when a column's centre or scale moves, the
         first layer is re-expressed so that the function of raw `X` stays what it is.
         After :meth:`fit`, the stream goes on from its weights. `max_iter`, `tol` and
-        `cost_threshold` have no effect here; ``batch_size="auto"`` is up to 256 rows.
+        `cost_threshold` have no effect here; ``batch_size="auto"`` is up to 128 rows.
 
         Parameters
         ----------

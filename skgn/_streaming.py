@@ -23,7 +23,7 @@ from skgn.training.stream import Stream, in_columns
 from skgn.typing import Array
 
 #: Most rows of a batch of a stream.
-STREAM_BATCH = 256
+STREAM_BATCH = 128
 
 
 class Streaming:

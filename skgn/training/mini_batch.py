@@ -41,7 +41,7 @@ BATCH_DAMPING = 0.03
 LARGEST_STEP = 0.1
 
 #: Step of a stream, which has no end to anneal to.
-STREAM_STEP = 0.02
+STREAM_STEP = 0.05
 
 #: Steps in which a stream's step rises.
 STREAM_RISE = 20
