@@ -198,6 +198,7 @@ class BaseGaussNewtonMLP(Streaming, BaseEstimator, ABC):
         earlier = None
         if self.warm_start and hasattr(self, "coefs_"):
             earlier = (self.classes_, self.out_activation_, self._predictor())
+        self._stream = None
         rows = self._training_rows(X, y, sample_weight)
         held_out = self._validation_rows(rows, X_val, y_val, sample_weight_val)
         widths = (rows.X.shape[1], *sizes, self.n_outputs_)
@@ -253,7 +254,6 @@ class BaseGaussNewtonMLP(Streaming, BaseEstimator, ABC):
         layers[0] = first.leave(layers[0])
         self._set_weights(layers, first.columns, activations)
         self._set_outcome(outcome)
-        self._stream = None
 
     def _batch_size_for(self, m: int, n: int, kept: int) -> int | None:
         """Return the batch size for `kept` of m rows of n columns; None for all rows."""

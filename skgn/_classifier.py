@@ -197,9 +197,10 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
     -----
     Beside one standardised copy of a dense `X`, a full-batch fit holds some nine arrays
     of the size of the hidden activations of all rows, a mini-batch fit those of a batch.
-    In mini-batches a memory-mapped `X` (``numpy.memmap`` of float32 or float64) is not
-    copied; its rows are read in blocks of 16 neighbours, so that a sorted file should be
-    shuffled before. float32 takes half the memory of float64 and less time.
+    In mini-batches a memory-mapped `X` (``numpy.memmap`` of float32 or float64, of 100 MB
+    or more) is not copied; its rows are read in blocks of 16 neighbours, so that a sorted
+    file should be shuffled before. float32 takes half the memory of float64 and less
+    time.
 
     References
     ----------

@@ -10,6 +10,9 @@ from scipy import sparse
 
 from skgn.typing import Array
 
+#: Memory-mapped X of fewer bytes than this is copied.
+MAPPED_BYTES = 100_000_000
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -70,7 +73,13 @@ def relative_weights(weights: Array, dtype: Any) -> Array | None:
 
 
 def is_mapped(X: Any) -> bool:
-    """Return whether a dense array lies in a memory-mapped file."""
+    """Return whether a dense array is a memory-mapped file too large to be copied.
+
+    Smaller ones, such as those that joblib makes for its workers, are treated like any
+    array, so that a fit does not depend on where its rows lie.
+    """
+    if getattr(X, "nbytes", 0) < MAPPED_BYTES:
+        return False
     while isinstance(X, np.ndarray):
         if isinstance(X, np.memmap):
             return True

@@ -73,6 +73,7 @@ class Streaming:
             stream = Stream.begin(theta, statistics, columns, damping, random_state)
         else:
             stream = stream.moved(network, statistics, columns)
+            stream.descent.factors.damping = self._batch_damping()
         objective = BatchedObjective(
             network=network,
             loss=self._loss,
