@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import ClassifierMixin
-from sklearn.model_selection import train_test_split
 from sklearn.utils import Tags, column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
@@ -613,6 +612,9 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
             raise ValueError(
                 f"early_stopping=True cannot split validation rows off {m} rows."
             )
+        # only here: its package takes as long to import as this one
+        from sklearn.model_selection import train_test_split
+
         train, held_out = train_test_split(
             candidates, test_size=n_val, stratify=labels, random_state=random_state
         )

@@ -7,8 +7,8 @@ which takes about half the time of a general product; hence ``Z = sqrt(w) A``.
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.linalg import get_blas_funcs
 
+from skgn.linalg.lapack import blas
 from skgn.typing import Array
 
 #: Number of array entries that a row chunk holds: one MiB in float64. Temporary
@@ -31,7 +31,7 @@ def row_chunks(m: int, n: int, copies: int = 1) -> Iterator[slice]:
 
 def add_scaled(target: Array, factor: float, other: Array) -> None:
     """Add ``factor * other`` to `target` in place; both contiguous and of one shape."""
-    axpy = get_blas_funcs("axpy", (target,))
+    axpy = blas("axpy", target.dtype)
     axpy(other.reshape(-1), target.reshape(-1), a=factor)
 
 

@@ -20,8 +20,8 @@ without the singular values that are zero to rounding.
 """
 
 import numpy as np
-from scipy.linalg import get_lapack_funcs
 
+from skgn.linalg.lapack import lapack
 from skgn.typing import Array
 
 
@@ -70,8 +70,10 @@ def solve_positive(K: Array, B: Array, damping: float = 0.0) -> Array | None:
     damping : float
         Not negative.
     """
-    K = K + K.dtype.type(damping) * np.eye(len(K), dtype=K.dtype)
-    potrf, pocon, potrs = get_lapack_funcs(("potrf", "pocon", "potrs"), (K, B))
+    K = K.copy()
+    K.reshape(-1)[:: len(K) + 1] += K.dtype.type(damping)
+    dtype = np.result_type(K, B)
+    potrf, pocon, potrs = (lapack(name, dtype) for name in ("potrf", "pocon", "potrs"))
     norm = np.abs(K).sum(axis=0).max()
     factor, info = potrf(K, lower=True)
     if info:

@@ -79,17 +79,13 @@ class Standardisation:
         unit = np.where(size > 0, size, 1.0)
         mean = np.zeros(X.shape[1])
         for rows in row_chunks(*X.shape):
-            mean += _scaled_sum(X[rows], row_weights[rows], unit, None)
+            mean += scaled_sum(X[rows], row_weights[rows], unit)
         # rounding must not carry the mean out of the column's range
         mean = np.clip(mean, lowest / unit, highest / unit)
         reach = np.maximum(highest / unit - mean, mean - lowest / unit)
         variance = np.zeros(X.shape[1])
         for rows in row_chunks(*X.shape):
-            variance += _scaled_sum(X[rows], row_weights[rows], unit, mean)
-        if sparse.issparse(X):
-            stored = np.zeros(X.shape[1])
-            np.add.at(stored, X.indices, np.repeat(row_weights, np.diff(X.indptr)))
-            variance += np.maximum(1 - stored, 0) * mean**2
+            variance += centred_squares(X[rows], row_weights[rows], unit, mean)
         ones = np.ones(len(unit))
         common = common_scale(X, row_weights)
         scale = scale_of(np.sqrt(variance), reach, ones, X.dtype, common, unit)
@@ -172,21 +168,28 @@ def column_range(X: Any, row_weights: Array) -> tuple[Array, Array]:
     )
 
 
-def _scaled_sum(X: Any, weights: Array, unit: Array, mean: Array | None) -> Array:
-    """Return sum_i w_i x_ij, or sum_i w_i (x_ij - mean_j)^2 over the stored entries."""
+def scaled_sum(X: Any, weights: Array, unit: Array) -> Array:
+    """Return ``sum_i w_i x_ij / unit_j``."""
     if not sparse.issparse(X):
-        scaled = X / unit
-        if mean is None:
-            return weights @ scaled
-        scaled -= mean
-        return weights @ np.square(scaled, out=scaled)
-    columns = X.indices
-    scaled = X.data / unit[columns]
-    if mean is not None:
-        scaled = (scaled - mean[columns]) ** 2
-    scaled = scaled * np.repeat(weights, np.diff(X.indptr))
-    sums: Array = np.bincount(columns, scaled, X.shape[1]).astype(np.float64)
-    return sums
+        total: Array = weights @ (X / unit)
+        return total
+    entries = X.data / unit[X.indices] * np.repeat(weights, np.diff(X.indptr))
+    return np.bincount(X.indices, entries, X.shape[1]).astype(np.float64)
+
+
+def centred_squares(X: Any, weights: Array, unit: Array, mean: Array) -> Array:
+    """Return ``sum_i w_i (x_ij / unit_j - mean_j)^2``, float64."""
+    if not sparse.issparse(X):
+        centred = X / unit
+        centred -= mean
+        squares: Array = weights @ np.square(centred, out=centred)
+        return squares
+    repeated = np.repeat(weights, np.diff(X.indptr))
+    entries = (X.data / unit[X.indices] - mean[X.indices]) ** 2 * repeated
+    stored = np.bincount(X.indices, repeated, X.shape[1])
+    squares = np.bincount(X.indices, entries, X.shape[1]).astype(np.float64)
+    squares += np.maximum(weights.sum() - stored, 0) * mean**2
+    return squares
 
 
 #: Directions of a smaller share of the rows' largest variance than this are rounding.

@@ -87,6 +87,13 @@ class Network:
         """Number of parameters."""
         return sum(rows * columns for rows, columns in self.shapes)
 
+    @cached_property
+    def intercepts(self) -> list[slice]:
+        """Where the intercepts of each layer are in a flat vector."""
+        starts = np.cumsum([0, *(rows * columns for rows, columns in self.shapes)])
+        pairs = zip(starts.tolist(), self.widths[1:], strict=False)
+        return [slice(start, start + columns) for start, columns in pairs]
+
     def layers(self, theta: Array) -> list[Array]:
         """Return views ``V_1 .. V_L`` of a flat vector of `size` entries."""
         views, start = [], 0
@@ -179,15 +186,16 @@ class Network:
         """Return ``Ż_L``, shape (m, K), along each direction, whose ``Ż_1`` is given."""
         results = [np.empty_like(trace.Z[-1]) for _ in directions]
         # side by side: one product with Ã_{l-1} for all directions
-        D = [np.hstack(parts) for parts in zip(*directions, strict=True)]
+        D = [np.concatenate(parts, axis=1) for parts in zip(*directions, strict=True)]
         for rows in self.chunks(len(trace.Z[-1])):
             Z_dots = [Z1_dot[rows] for Z1_dot in Z1_dots]
             for l in range(1, len(V)):
                 slope, W = trace.slopes[l - 1][rows], V[l][1:]
-                moved = np.hsplit(trace.hidden[l - 1][rows] @ D[l], len(directions))
-                for i, part in enumerate(moved):
-                    Z_dots[i] = (slope * Z_dots[i]) @ W
-                    Z_dots[i] += part
+                moved = trace.hidden[l - 1][rows] @ D[l]
+                n = self.widths[l + 1]
+                for i, Z_dot in enumerate(Z_dots):
+                    Z_dots[i] = (slope * Z_dot) @ W
+                    Z_dots[i] += moved[:, i * n : (i + 1) * n]
             for result, Z_dot in zip(results, Z_dots, strict=True):
                 result[rows] = Z_dot
         return results

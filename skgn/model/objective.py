@@ -92,9 +92,8 @@ class Objective:
 
     def weight_inner(self, a: Array, b: Array) -> float:
         """Return the inner product of two parameter vectors without intercepts."""
-        layers = self.network.layers
-        pairs = zip(layers(a), layers(b), strict=True)
-        return float(a @ b) - sum(float(A[0] @ B[0]) for A, B in pairs)
+        intercepts = sum(float(a[row] @ b[row]) for row in self.network.intercepts)
+        return float(a @ b) - intercepts
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,14 @@ import numpy as np
 from scipy import sparse
 
 from skgn.linalg.kronecker import Factor
-from skgn.model.inputs import Standardisation, column_range, common_scale, scale_of
+from skgn.model.inputs import (
+    Standardisation,
+    centred_squares,
+    column_range,
+    common_scale,
+    scale_of,
+    scaled_sum,
+)
 from skgn.typing import Array
 
 #: Most columns of which all second moments are kept.
@@ -53,10 +60,10 @@ class RunningColumns:
         weights = row_weights.astype(np.float64)
         total = float(weights.sum())
         lowest, highest = column_range(X, row_weights)
-        mean = np.clip((X.T @ weights) / total, lowest, highest)
+        mean = scaled_sum(X, weights, np.ones(X.shape[1])) / total
+        mean = np.clip(mean, lowest, highest)
         if sparse.issparse(X):
-            squares = X.multiply(X).T @ weights
-            moments = np.maximum(squares - total * mean**2, 0)
+            moments = centred_squares(X, weights, np.ones(len(mean)), mean)
         else:
             centred = np.sqrt(weights)[:, None] * (X - mean)
             if X.shape[1] <= LARGEST_MOMENTS:

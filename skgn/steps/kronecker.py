@@ -114,7 +114,7 @@ class KroneckerStep:
         pairs = zip(network.layers(direction), network.layers(here.gradient), strict=True)
         for block, (D, G) in zip(self.blocks, pairs, strict=True):
             np.negative(block.solve(G, damping + objective.alpha), out=D)
-        if not np.all(np.isfinite(direction)):
+        if not np.isfinite(direction).all():
             raise np.linalg.LinAlgError("a direction is not finite")
         Z1_dot = self._spare_array(here)
         objective.inputs.product(network.layers(direction)[0], out=Z1_dot)
@@ -148,13 +148,11 @@ class KroneckerStep:
     def _prepare(self, here: Evaluation) -> None:
         """Do the work that does not depend on the damping."""
         if not self.blocks or self.steps == 1 or self.age >= self.max_age:
-            inputs = [self.input_factor, *map(Factor.decompose, input_grams(here))]
+            inputs: list[Array | Factor] = [self.input_factor, *input_grams(here)]
             if len(inputs) == 1 and self.input_factor.rest is None:
-                S = here.objective.inputs.gram(curvature_weights(here))
-                inputs = [Factor.decompose(S)]
-            outputs = map(Factor.decompose, output_grams(here))
-            pairs = zip(inputs, outputs, strict=True)
-            self.blocks = [KroneckerBlock(S, gamma) for S, gamma in pairs]
+                inputs = [here.objective.inputs.gram(curvature_weights(here))]
+            pairs = zip(inputs, output_grams(here), strict=True)
+            self.blocks = [KroneckerBlock.of(S, gamma) for S, gamma in pairs]
             self.age = 0
         self.momentum = []
         self.prepared = here

@@ -84,6 +84,10 @@ def best_combination(
     """
     model = Model.of(here, tangents)
     c = model.best(damping)
+    # the minimum at this damping, unless it is larger than any curvature
+    potential = float(-0.5 * model.slopes @ c)
+    if damping > largest:
+        potential = model.potential(damping, largest)
     step, Z1_dot = tangents[0].direction, tangents[0].Z1_dot
     step *= step.dtype.type(c[0])
     Z1_dot *= Z1_dot.dtype.type(c[0])
@@ -95,19 +99,19 @@ def best_combination(
         Z1_dot=Z1_dot,
         slope=float(model.slopes @ c),
         curvature=float(c @ model.curvatures @ c),
-        potential=model.potential(damping, largest),
+        potential=potential,
     )
 
 
 def _check(M: Array) -> None:
-    if not (np.all(np.isfinite(M)) and np.all(np.diag(M) >= 0)):
+    if not (np.isfinite(M).all() and (M.diagonal() >= 0).all()):
         raise np.linalg.LinAlgError("the quadratic model is not positive and finite")
 
 
 def _minimiser(M: Array, slopes: Array) -> Array:
     """Return the minimiser c of ``slopes'c + c'Mc / 2``, M positive semi-definite."""
     # directions of unit length: M may be near singular
-    scale = 1 / np.sqrt(np.maximum(np.diag(M), np.finfo(M.dtype).tiny))
+    scale = 1 / np.sqrt(np.maximum(M.diagonal(), np.finfo(M.dtype).tiny))
     unit = M * scale * scale[:, None]
     target = (slopes * scale)[:, None]
     c = solve_positive(unit, target)

@@ -57,6 +57,15 @@ def test_layers_are_views():
     assert_array_equal(theta, 1)
 
 
+def test_place_of_the_intercepts():
+    """The first row of each layer."""
+    network = Network.of((2, 3, 4, 1), ("tanh", "tanh"))
+    theta = np.arange(float(network.size))
+    rows = [V[0] for V in network.layers(theta)]
+    for place, row in zip(network.intercepts, rows, strict=True):
+        assert_array_equal(theta[place], row)
+
+
 def test_initial_weights():
     """Normal weights of deviation gain / sqrt(fan in), zero hidden intercepts."""
     names = ["relu", "tanh"]
