@@ -25,6 +25,9 @@ from skgn.typing import Array
 #: Most rows of a batch of a stream.
 STREAM_BATCH = 128
 
+#: What is said where the squares of columns, or the network, overflow.
+OVERFLOW = "The network overflows on X. Use standardize=True or rescale the columns of X."
+
 
 class Streaming:
     """The part of an estimator that takes rows chunk by chunk."""
@@ -32,7 +35,10 @@ class Streaming:
     def _partial_fit(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> None:
         """Take steps on a chunk of rows, or leave the estimator as it was."""
         with self._restored_on_failure():
-            failed = self._partial_fit_steps(X, y, classes, sample_weight)
+            try:
+                failed = self._partial_fit_steps(X, y, classes, sample_weight)
+            except np.linalg.LinAlgError as error:
+                raise ValueError(OVERFLOW) from error
         if failed:
             message = (
                 "partial_fit has skipped a chunk of rows on which weights or gradients "
@@ -41,6 +47,7 @@ class Streaming:
             )
             warnings.warn(message, ConvergenceWarning, stacklevel=4)
 
+    @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # looked for below
     def _partial_fit_steps(
         self, X: Any, y: Any, classes: Any, sample_weight: Any
     ) -> bool:
@@ -54,13 +61,19 @@ class Streaming:
         rows = Rows(X, y, weights).positive()
         rows = self._encode_chunk(rows, classes, first_call).positive()
         if not len(rows.weights):
-            return False  # rows of classes without weight
+            if first_call:
+                raise ValueError(
+                    "class_weight leaves no row of the first chunk a weight."
+                )
+            return False
         widths = (rows.X.shape[1], *sizes, self.n_outputs_)
         network = Network.of(widths, activations)
         dtype = rows.X.dtype
-        chunk = RunningColumns.of(rows.X, rows.weights)
         stream = deepcopy(getattr(self, "_stream", None))
-        statistics = chunk if stream is None else stream.statistics.merged(chunk)
+        if stream is None:
+            statistics = RunningColumns.of(rows.X, rows.weights)
+        else:
+            statistics = stream.statistics.with_rows(rows.X, rows.weights)
         columns = Standardisation.none(widths[0])
         if self.standardize:
             columns = statistics.standardisation(dtype)
@@ -86,16 +99,13 @@ class Streaming:
         size = min(int(size), len(rows.weights))
         batches = shuffled_batches(len(rows.weights), size, stream.random_state)
         schedule = Schedule(None)
-        steps = count(stream.descent.factors.steps)
+        steps = count(stream.descent.steps)
         rates = (schedule.step(t) for t in steps)
         start = perf_counter()
         means = stream.descent.run(objective, batches, rates, stream.random_state)
         if means is None:
             if first_call:
-                raise ValueError(
-                    "The network overflows on X. Use standardize=True or rescale the "
-                    "columns of X."
-                )
+                raise ValueError(OVERFLOW)
             return True
         layers = network.layers(stream.descent.mean)
         self._set_weights(layers, columns, activations)

@@ -93,12 +93,15 @@ class Descent:
     factors : RunningFactors
     mean : ndarray or None
         Running mean of the weights, updated in place; None where none is kept.
+    steps : int
+        Steps taken.
     """
 
     theta: Array
     velocity: Array
     factors: RunningFactors
     mean: Array | None = None
+    steps: int = 0
 
     def run(
         self,
@@ -131,8 +134,9 @@ class Descent:
             D *= D.dtype.type(rate)
             self.velocity += D
             self.theta += self.velocity
+            self.steps += 1
             if self.mean is not None:
-                window = min(max(self.factors.steps / 4, 1.0), WINDOW)
+                window = min(max(self.steps / 4, 1.0), WINDOW)
                 np.subtract(self.theta, self.mean, out=D)
                 D *= D.dtype.type(1 / window)
                 self.mean += D
