@@ -41,8 +41,8 @@ from skgn.training.control import Control, LineSearch, Unguarded
 from skgn.training.damping import DEFAULT_DAMPING, GainRatioDamping
 from skgn.training.full_batch import Outcome, train
 from skgn.training.mini_batch import (
-    BATCH_DAMPING,
     automatic_batch_size,
+    automatic_damping,
     train_in_batches,
 )
 from skgn.training.stopping import Stopping
@@ -454,8 +454,10 @@ class BaseGaussNewtonMLP(Streaming, BaseEstimator, ABC):
 
     def _batch_damping(self) -> float:
         """Return the damping of mini-batch steps, the penalty included."""
-        damping = BATCH_DAMPING if self.damping is None else float(self.damping)
-        return damping + float(self.alpha)
+        damping = self.damping
+        if damping is None:
+            damping = automatic_damping(self.n_features_in_)
+        return float(damping) + float(self.alpha)
 
     def _initial_damping(self, total_weight: float) -> float:
         """Return the initial damping in the unit of the mean cost."""

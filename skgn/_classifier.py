@@ -62,7 +62,8 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         and with ``safeguard="sign"`` it is the initial damping of the steps' lengths.
         "joint" has it as the constant λ of its equation, where 1 is the thread's identity
         matrix. "sequential" has no other use for it and refuses it with other safeguards.
-        In mini-batches and streams it does not change, and None is 0.03.
+        In mini-batches and streams it does not change, and None is 0.03; with more than
+        256 columns it grows in proportion to them, to 0.1 at most.
     batch_size : "auto", int or None, default="auto"
         Rows of a mini-batch, at most all. None takes all rows at each iteration. "auto"
         does so below 3,000 rows, below two rows per column and with the thread's solvers;

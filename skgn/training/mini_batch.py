@@ -34,8 +34,14 @@ from skgn.training.history import History
 from skgn.training.stopping import Stopping
 from skgn.typing import Array
 
-#: Damping λ of mini-batch steps, which does not change during a fit.
+#: Damping λ of mini-batch steps, which does not change during a fit, up to DAMPED_COLUMNS
+#: columns; beyond that it grows with them, up to LARGEST_DAMPING. The noise of a batch is
+#: largest, against the curvature, in the many directions of little variance that wide
+#: rows have. Log-loss of images of 784 columns after 4 passes: digits .099 at .03, .097
+#: at .06, .100 at .1; clothes .309, .298, .296.
 BATCH_DAMPING = 0.03
+DAMPED_COLUMNS = 256
+LARGEST_DAMPING = 0.1
 
 #: Largest step of the schedule, as a share of the Gauss-Newton step.
 LARGEST_STEP = 0.1
@@ -61,6 +67,11 @@ TRUST = 1e-3
 #: Batches per pass that the automatic size aims at, and its limits.
 BATCHES_PER_PASS = 50
 SMALLEST_BATCH, LARGEST_BATCH = 128, 1024
+
+
+def automatic_damping(n: int) -> float:
+    """Return the damping for `n` columns."""
+    return min(BATCH_DAMPING * max(n / DAMPED_COLUMNS, 1.0), LARGEST_DAMPING)
 
 
 def automatic_batch_size(m: int) -> int:
