@@ -2,9 +2,10 @@
 
     python examples/benchmarks/full_batch.py [--only NAME ...] [--repeats 5]
 
-Everything runs on one thread. Results go to ``docs/benchmarks.md`` as tables and to
-``examples/benchmarks/full_batch.json`` as numbers. Parts that need the data sets of the
-folder named by the environment variable SKGN_DATA are left out where it is not set.
+Everything runs on one thread. Results go to ``examples/benchmarks/full_batch.json``, from
+which ``python examples/benchmarks/page.py`` writes ``docs/benchmarks.md``. Parts that
+need the data sets of the folder named by the environment variable SKGN_DATA are left out
+where it is not set.
 
 A peer's time to a target is the time of one uninterrupted fit with just as many
 iterations as it needs, which are counted beforehand and not timed.
@@ -49,7 +50,6 @@ from skgn.model.losses import Multinomial
 from skgn.model.network import Network
 from skgn.model.objective import Objective
 
-ROOT = Path(__file__).resolve().parents[2]
 EIGHT = "letter pendigits optdigits magic phoneme churn car nursery".split()
 
 
@@ -246,7 +246,9 @@ def one_iteration(repeats):
                 _ = here.cost, here.gradient
                 evaluations.append(perf_counter() - start)
                 objective.recycle(here)
-            model = GaussNewtonMLPClassifier(tol=0, max_iter=40, random_state=seed)
+            model = GaussNewtonMLPClassifier(
+                tol=0, max_iter=40, batch_size=None, random_state=seed
+            )
             fit_seconds(model, X, y)
             iteration = model.history_["seconds"][-1] / model.n_iter_
             runs.append((1e3 * iteration, 1e3 * median(evaluations)))
@@ -306,7 +308,7 @@ def _defaults_on(name, dtype, repeats):
     for seed in range(repeats):
         X_train, X_test, y_train, y_test = split(X, y, seed, 0.25)
         T_train, T_test = standardised(X_train, X_test)
-        model = GaussNewtonMLPClassifier(random_state=seed)
+        model = GaussNewtonMLPClassifier(batch_size=None, random_state=seed)
         peer = MLPClassifier(random_state=seed)
         runs.append(
             {
@@ -336,9 +338,8 @@ PARTS = {
 }
 NEED_DATA = {"cats", "defaults"}
 
-INTRODUCTION = """# Benchmarks
-
-Written by `python examples/benchmarks/full_batch.py`, which tells how each number is
+INTRODUCTION = """All rows at each iteration (`batch_size=None`). Written by
+`python examples/benchmarks/full_batch.py`, which tells how each number is
 taken. Times are compared within a row: they were taken side by side. Figures are medians
 over seeds unless a column says otherwise; the losses and accuracies of the last table are
 means. In `skgn / adam` and the like, less than 1 is faster, and 0 says that the peer
@@ -348,15 +349,15 @@ helps there.
 """
 
 
-def write_page(results, page):
-    """Write the tables of all parts measured so far."""
+def sections(results):
+    """Return the lines of text and tables of all parts measured so far."""
     text = [INTRODUCTION]
     for name, part in PARTS.items():
         if name in results:
             result = results[name]
-            text += [f"## {part.__doc__.rstrip('.')}", "", markdown(result["rows"]), ""]
+            text += [f"### {part.__doc__.rstrip('.')}", "", markdown(result["rows"]), ""]
             text += [f"{result['repeats']} seeds. {result['machine']}.", ""]
-    page.write_text("\n".join(text))
+    return text
 
 
 def main():
@@ -364,7 +365,6 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "benchmarks.md")
     arguments = parser.parse_args()
     store = Path(__file__).with_suffix(".json")
     results = json.loads(store.read_text()) if store.exists() else {}
@@ -383,7 +383,6 @@ def main():
             "machine": machine(),
         }
         store.write_text(json.dumps(results, indent=1) + "\n")
-        write_page(results, arguments.page)
 
 
 if __name__ == "__main__":
