@@ -209,7 +209,7 @@ class BaseGaussNewtonMLP(Streaming, BaseEstimator, ABC):
         if self.early_stopping and held_out is None:
             rows, held_out = self._split(rows, random_state)
 
-        batch_size = self._batch_size_for(*rows.X.shape, len(rows.weights))
+        batch_size = self._batch_size_for(len(rows.weights), rows.X.shape[1])
         first: FirstLayer | BatchedFirstLayer
         if batch_size is None:
             rows = rows.gathered()
@@ -255,16 +255,16 @@ class BaseGaussNewtonMLP(Streaming, BaseEstimator, ABC):
         self._set_weights(layers, first.columns, activations)
         self._set_outcome(outcome)
 
-    def _batch_size_for(self, m: int, n: int, kept: int) -> int | None:
-        """Return the batch size for `kept` of m rows of n columns; None for all rows."""
+    def _batch_size_for(self, m: int, n: int) -> int | None:
+        """Return the batch size for m rows of n columns; None for all rows."""
         size = self.batch_size
         if size == "auto":
             if self.solver != "kronecker":
                 return None
-            if kept < max(BATCHES_FROM, BATCHES_PER_COLUMN * n):
+            if m < max(BATCHES_FROM, BATCHES_PER_COLUMN * n):
                 return None
-            return automatic_batch_size(kept)
-        return None if size is None else min(int(size), kept)
+            return automatic_batch_size(m)
+        return None if size is None else min(int(size), m)
 
     def _most_iterations(self, batched: bool) -> int:
         """Return the largest number of iterations, or of passes in mini-batches."""

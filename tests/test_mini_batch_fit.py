@@ -26,7 +26,7 @@ def test_automatic_choice(m, n, batched):
     X = np.random.default_rng(0).normal(size=(m, n)).astype("float32")
     y = (X[:, 0] > 0).astype(int)
     model = small(hidden_layer_sizes=(), batch_size="auto", cost_threshold=1e9)
-    assert (model._batch_size_for(m, n, m) is not None) == batched
+    assert (model._batch_size_for(m, n) is not None) == batched
     if n < 10:
         model.set_params(cost_threshold=None, alpha=0.1).fit(X, y)
         assert model.stop_reason_ == ("schedule" if batched else "converged")

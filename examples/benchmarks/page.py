@@ -203,7 +203,7 @@ def draw_scaling(result, images):
                 label=f"{name}, slope {exponent:.2f} from {least:,}",
             )
         axis.set(xlabel=label, ylabel="seconds for three passes")
-        axis.legend()
+        axis.legend(loc="lower right")
         axis.grid(alpha=0.3)
     figure.savefig(images / "benchmark_scaling.png", dpi=110)
     plt.close(figure)

@@ -18,6 +18,9 @@ import numpy as np
 from skgn.linalg.kronecker import Factor
 from skgn.typing import Array
 
+#: The share of the damping that a side takes stays between this and its inverse.
+LEAST_RATIO = 1e-3
+
 
 @dataclass(frozen=True)
 class SplitBlock:
@@ -63,10 +66,6 @@ class SplitBlock:
             return self.input.product(G @ self.output)
         solved: Array = self.input @ (G @ self.output)
         return solved
-
-
-#: The share of the damping that a side takes stays between this and its inverse.
-LEAST_RATIO = 1e-3
 
 
 def mean_eigenvalue(S: "Array | Factor") -> float:
