@@ -87,6 +87,19 @@ def adam_path(data, layers, seed, most_epochs, most_seconds):
     return runs
 
 
+def fit_per_partial_fit(data, layers, epochs=20, pairs=3):
+    """Return the time of one fit of adam, in units of as many calls of partial_fit."""
+    X, classes, ratios = data.scaled[0], np.unique(data.y), []
+    for seed in range(pairs):
+        model = MLPClassifier(layers, random_state=seed)
+        start = perf_counter()
+        for _ in range(epochs):
+            model.partial_fit(X, data.y, classes=classes)
+        stepwise = perf_counter() - start
+        ratios.append(fit_seconds(mlp(layers, seed, epochs), X, data.y) / stepwise)
+    return float(np.median(ratios))
+
+
 def lbfgs_ladder(data, layers, seed, most_seconds):
     """Fit with growing numbers of iterations until the loss has risen twice."""
     X, X_val, _ = data.scaled

@@ -23,6 +23,7 @@ import page
 from peers import (
     Data,
     adam_path,
+    fit_per_partial_fit,
     lbfgs_ladder,
     skgn_ladder,
     torch,
@@ -104,6 +105,7 @@ def ladders(name, layers, repeats, dtype, epochs, with_lbfgs, with_torch, most_s
     return {
         "data": name,
         "layers": layers,
+        "adam factor": fit_per_partial_fit(data, layers),
         "m": len(data.y),
         "n": data.raw[0].shape[1],
         "classes": len(np.unique(data.y)),
