@@ -429,7 +429,9 @@ class BaseGaussNewtonMLP(Streaming, BaseEstimator, ABC):
             loss=self._loss,
             rows=first.rows,
             targets=rows.targets,
-            row_weights=relative_weights(rows.weights, theta.dtype),
+            row_weights=relative_weights(
+                rows.weights, float(rows.weights.mean()), theta.dtype
+            ),
             alpha=float(self.alpha),
         )
         return train_in_batches(

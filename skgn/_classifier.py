@@ -356,7 +356,8 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
             All labels that will occur in the stream. Required at the first call, but for
             multilabel targets; may be left out later.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows, not negative.
+            Weights of the rows, not negative; they count relative to the mean weight of
+            all rows so far.
 
         Returns
         -------

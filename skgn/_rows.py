@@ -65,11 +65,12 @@ class Rows:
         return self if keep.all() else self.take(keep)
 
 
-def relative_weights(weights: Array, dtype: Any) -> Array | None:
-    """Return row weights of mean 1, or None where all are equal."""
-    if np.all(weights == weights[0]):
+def relative_weights(weights: Array, mean: float, dtype: Any) -> Array | None:
+    """Return row weights divided by their mean, or None where all are one then."""
+    relative = weights / mean
+    if np.allclose(relative, 1, rtol=0, atol=1e-12):
         return None
-    return (weights / weights.mean()).astype(dtype)
+    return relative.astype(dtype)
 
 
 def is_mapped(X: Any) -> bool:

@@ -92,7 +92,7 @@ class Streaming:
             loss=self._loss,
             rows=make_rows(rows.X, columns),
             targets=rows.targets,
-            row_weights=relative_weights(rows.weights, dtype),
+            row_weights=relative_weights(rows.weights, statistics.mean_weight, dtype),
             alpha=float(self.alpha),
         )
         size = STREAM_BATCH if self.batch_size in ("auto", None) else self.batch_size

@@ -41,8 +41,10 @@ class RunningColumns:
 
     Attributes
     ----------
+    count : int
+        Number of rows.
     total : float
-        Sum of the row weights.
+        Sum of their weights.
     unit : ndarray of shape (n,), float64
         What the columns are divided by, in all that follows.
     mean, lowest, highest : ndarray of shape (n,), float64
@@ -53,6 +55,7 @@ class RunningColumns:
         unit of the rows.
     """
 
+    count: int
     total: float
     unit: Array
     mean: Array
@@ -80,7 +83,7 @@ class RunningColumns:
             centred = np.sqrt(weights)[:, None] * (X / unit - mean)
             moments = centred.T @ centred
         common = common_scale(X, weights)
-        return cls(total, unit, mean, lowest, highest, moments, common)
+        return cls(X.shape[0], total, unit, mean, lowest, highest, moments, common)
 
     def with_rows(self, X: Any, row_weights: Array) -> "RunningColumns":
         """Return the statistics of these and further rows."""
@@ -98,6 +101,7 @@ class RunningColumns:
             theirs = np.diag(theirs)
         between = np.outer(shift, shift) if mine.ndim == 2 else shift**2
         return RunningColumns(
+            self.count + other.count,
             total,
             self.unit,
             self.mean + (other.total / total) * shift,
@@ -106,6 +110,11 @@ class RunningColumns:
             mine + theirs + factor * between,
             self.common,
         )
+
+    @property
+    def mean_weight(self) -> float:
+        """Mean weight of the rows so far."""
+        return self.total / self.count
 
     def standardisation(self, dtype: Any) -> Standardisation:
         """Return the centre and scale of the columns, by the rule for a whole X."""

@@ -61,7 +61,9 @@ def test_chunks_merge_to_the_statistics_of_all_rows(kind, dtype, weighted, seed)
     else:
         tolerance = 1e-12 * weights.sum() * np.outer(size, size)
     for columns in (actual, whole):
+        assert columns.count == 40
         assert columns.total == pytest.approx(weights.sum())
+        assert columns.mean_weight == pytest.approx(weights.mean())
         assert np.array_equal(columns.lowest, D.min(axis=0))
         assert np.array_equal(columns.highest, D.max(axis=0))
         assert np.all(np.abs(columns.mean - mean) <= 1e-12 * size)
