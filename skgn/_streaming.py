@@ -3,6 +3,7 @@
 import warnings
 from copy import deepcopy
 from itertools import count
+from numbers import Integral
 from time import perf_counter
 from typing import Any
 
@@ -27,6 +28,14 @@ STREAM_BATCH = 128
 
 #: What is said where the squares of columns, or the network, overflow.
 OVERFLOW = "The network overflows on X. Use standardize=True or rescale the columns of X."
+
+
+def own_random_state(random_state: Any) -> np.random.RandomState:
+    """Return a generator that a stream may copy and keep, unlike one that it shares."""
+    given = check_random_state(random_state)
+    if isinstance(random_state, Integral):
+        return given
+    return np.random.RandomState(given.randint(np.iinfo(np.int32).max))
 
 
 class Streaming:
@@ -80,7 +89,7 @@ class Streaming:
         if not first_call:
             self._check_same_network(network)
         if stream is None:
-            random_state = deepcopy(check_random_state(self.random_state))
+            random_state = own_random_state(self.random_state)
             theta = self._stream_weights(network, rows, first_call, columns, random_state)
             damping = self._batch_damping()
             stream = Stream.begin(theta, statistics, columns, damping, random_state)
