@@ -12,6 +12,7 @@ from sklearn.datasets import (
     make_classification,
     make_multilabel_classification,
 )
+from sklearn.utils import check_random_state
 
 from skgn.linalg.kronecker import Factor
 from skgn.model.inputs import DenseInputs, Standardisation
@@ -21,6 +22,12 @@ from skgn.model.objective import Objective
 from tests import oracles
 
 LOSSES = {"bernoulli": Bernoulli(), "multinomial": Multinomial(), "squared": Squared()}
+
+
+def global_state():
+    """Return the state of numpy's own generator."""
+    _, key, position, *_ = check_random_state(None).get_state()
+    return position, key.tolist()
 
 
 # Data sets: X and y of a classification problem.

@@ -1,14 +1,17 @@
 """Streams, by the estimator."""
 
+import os
 import pickle
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
 
 from skgn import GaussNewtonMLPClassifier
-from tests.problems import digits, multiclass, multilabel
+from skgn.steps.running_kronecker import RunningFactors
+from tests.problems import binary, digits, global_state, multiclass, multilabel
 
 
 def small(**parameters):
@@ -114,3 +117,166 @@ def test_a_first_chunk_without_weight_is_an_error():
     model = small(class_weight={0: 0})
     with pytest.raises(ValueError, match="class_weight"):
         model.partial_fit(X[Y == 0], Y[Y == 0], range(4))
+
+
+# Weights
+
+
+def chunks(kind, y):
+    """Index arrays that cover the rows: as they come, or of one class each."""
+    parts = np.array_split(np.arange(len(y)), 8)
+    if kind == "as they come":
+        return parts
+    return [part[y[part] == k] for part in parts for k in np.unique(y)]
+
+
+@pytest.mark.parametrize("kind", ["as they come", "one class each"])
+def test_class_weight_shifts_predictions(kind):
+    """As in a fit, and like sample_weight, however the rows are cut into chunks."""
+    X, y = binary(400)
+    weights = np.where(y == 1, 10.0, 1.0)
+    frequency = {}
+    for name in ("plain", "class_weight", "sample_weight"):
+        model = small(class_weight={1: 10.0} if name == "class_weight" else None)
+        given = weights if name == "sample_weight" else np.ones(400)
+        for _ in range(12):
+            for rows in chunks(kind, y):
+                model.partial_fit(X[rows], y[rows], [0, 1], given[rows])
+        frequency[name] = np.mean(model.predict(X) == 1)
+    fit = small(class_weight={1: 10.0}, batch_size=32).fit(X, y)
+    assert frequency["class_weight"] == frequency["sample_weight"]
+    assert frequency["plain"] < 0.55
+    assert abs(frequency["class_weight"] - np.mean(fit.predict(X) == 1)) < 0.1
+
+
+def test_the_unit_of_weights_does_not_matter():
+    one, other = small(), small()
+    weights = np.random.default_rng(0).uniform(0.5, 2, 150)
+    for rows in (slice(0, 70), slice(70, 150)):
+        one.partial_fit(X[rows], Y[rows], range(4), weights[rows])
+        other.partial_fit(X[rows], Y[rows], range(4), 1e5 * weights[rows])
+    assert_allclose(other.predict_proba(X), one.predict_proba(X), atol=1e-9)
+
+
+# Columns
+
+
+def test_names_and_number_of_columns():
+    """Those of the first chunk, which later ones must have, too."""
+    pandas = pytest.importorskip("pandas")
+    names = [f"column {i}" for i in range(8)]
+    table = pandas.DataFrame(X, columns=names)
+    model = small().partial_fit(table[:50], Y[:50], range(4))
+    model.partial_fit(table[50:100], Y[50:100])
+    assert model.n_features_in_ == 8
+    assert list(model.feature_names_in_) == names
+    plain = small().partial_fit(X[:50], Y[:50], range(4))
+    assert not hasattr(plain, "feature_names_in_")
+    plain.partial_fit(X[50:100], Y[50:100])
+    assert_allclose(plain.predict_proba(X), model.predict_proba(table))
+    before = dict(vars(model))
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.partial_fit(table.rename(columns={"column 3": "other"}), Y)
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.partial_fit(table[names[::-1]], Y)
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.partial_fit(table[names[:5]], Y)
+    assert vars(model) == before
+    assert model.partial_fit(table, Y).n_iter_ == 3
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("width", [7, 9])
+def test_a_chunk_of_another_width(storage, width):
+    model = small().partial_fit(storage(X), Y, range(4))
+    before = dict(vars(model))
+    with pytest.raises(ValueError, match=f"X has {width} features, .*expecting 8"):
+        model.partial_fit(storage(np.resize(X, (50, width))), Y[:50])
+    assert vars(model) == before
+    assert model.n_features_in_ == 8
+
+
+# Chunks that fail
+
+
+def failing(monkeypatch, error):
+    """Let the second batch of a chunk fail."""
+    direction, calls = RunningFactors.direction, []
+
+    def patched(self, *args):
+        calls.append(args)
+        if len(calls) == 2:
+            raise error
+        return direction(self, *args)
+
+    monkeypatch.setattr(RunningFactors, "direction", patched)
+    return calls
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), np.linalg.LinAlgError()])
+def test_a_stream_goes_on_after_a_chunk_that_failed(monkeypatch, error):
+    """As if that chunk had not been: interrupted, or skipped with a warning."""
+    X, y = multiclass(900)
+    one = small().partial_fit(X[:300], y[:300], range(4))
+    other = small().partial_fit(X[:300], y[:300], range(4))
+    before = dict(vars(one))
+    with monkeypatch.context() as patch:
+        calls = failing(patch, error)
+        if isinstance(error, KeyboardInterrupt):
+            expected = pytest.raises(KeyboardInterrupt)
+        else:
+            expected = pytest.warns(ConvergenceWarning, match="has skipped a chunk")
+        with expected:
+            one.partial_fit(X[300:600], y[300:600])
+        assert len(calls) == 2
+    assert vars(one).keys() == before.keys()
+    assert all(vars(one)[name] is before[name] for name in before)
+    one.partial_fit(X[600:], y[600:])
+    other.partial_fit(X[600:], y[600:])
+    assert np.array_equal(one.predict_proba(X), other.predict_proba(X))
+
+
+# What random_state decides
+
+
+def weights_of(random_state):
+    model = small(random_state=random_state)
+    for rows in (slice(0, 70), slice(70, 150)):
+        model.partial_fit(X[rows], Y[rows], range(4))
+    return model.coefs_[0]
+
+
+def test_random_state_decides_all():
+    """Bit by bit; streams that share a generator, or numpy's own, differ."""
+    before = global_state()
+    assert np.array_equal(weights_of(3), weights_of(3))
+    assert not np.allclose(weights_of(3), weights_of(4), atol=1e-3)
+    shared = np.random.RandomState(3)
+    one, other = weights_of(shared), weights_of(shared)
+    assert not np.allclose(one, other, atol=1e-3)
+    shared = np.random.RandomState(3)
+    assert np.array_equal(weights_of(shared), one)
+    assert np.array_equal(weights_of(shared), other)
+    assert global_state() == before
+    assert not np.allclose(weights_of(None), weights_of(None), atol=1e-3)
+
+
+# Accuracy
+
+
+@pytest.mark.skipif("SKGN_DATA" not in os.environ, reason="SKGN_DATA is not set")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_stream_of_letters_is_as_good_as_a_fit(dtype):
+    """Ten passes over 15,000 rows in chunks of a thousand."""
+    with np.load(os.path.join(os.environ["SKGN_DATA"], "letter.npz")) as data:
+        X, y = data["X"].astype(dtype), data["y"]
+    order = np.random.default_rng(0).permutation(len(y))
+    train, test = order[:15_000], order[15_000:]
+    fit = small(hidden_layer_sizes=(50,)).fit(X[train], y[train])
+    stream = small(hidden_layer_sizes=(50,))
+    for _ in range(10):
+        for rows in train.reshape(15, 1000):
+            stream.partial_fit(X[rows], y[rows], range(26))
+    expected = fit.score(X[test], y[test])
+    assert expected > 0.92
+    assert abs(stream.score(X[test], y[test]) - expected) < 0.01
