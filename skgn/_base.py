@@ -2,8 +2,9 @@
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import replace
 from inspect import signature
 from numbers import Integral, Real
@@ -17,35 +18,19 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skgn._compat import Interval, StrOptions, check_sample_weight, validate_data
-from skgn._rows import Rows, as_csr_array, is_mapped, relative_weights
+from skgn._rows import Rows, as_csr_array, is_mapped
 from skgn._streaming import Streaming
+from skgn._training import Problem, Training
 from skgn._version import __version__
 from skgn.model.activations import ACTIVATIONS
-from skgn.model.batches import BatchedObjective
 from skgn.model.inputs import Standardisation
 from skgn.model.losses import Loss
 from skgn.model.network import Network
-from skgn.model.objective import Objective
 from skgn.model.prediction import Predictor
 from skgn.steps.batched_first_layer import BatchedFirstLayer
 from skgn.steps.first_layer import FirstLayer
-from skgn.steps.joint import JointEquations
-from skgn.steps.kronecker import KroneckerStep
-from skgn.steps.layerwise import LayerEquations
-from skgn.steps.plain import PlainStep
-from skgn.steps.proposal import Step
-from skgn.steps.running_kronecker import RunningFactors
-from skgn.steps.sequential import SequentialEquations
-from skgn.steps.signed import SignedStep
-from skgn.training.control import Control, LineSearch, Unguarded
-from skgn.training.damping import DEFAULT_DAMPING, GainRatioDamping
-from skgn.training.full_batch import Outcome, train
-from skgn.training.mini_batch import (
-    automatic_batch_size,
-    automatic_damping,
-    train_in_batches,
-)
-from skgn.training.stopping import Stopping
+from skgn.training.full_batch import Outcome
+from skgn.training.held_out import HeldOut
 from skgn.training.stream import in_columns
 from skgn.typing import Array
 
@@ -76,18 +61,6 @@ ADVICE = {
     ),
 }
 
-#: Largest number of iterations, or passes over the rows in mini-batches, by default.
-MAX_ITER, MAX_PASSES = 100, 15
-
-#: Fewest rows that are fitted in mini-batches by default, and rows per column.
-BATCHES_FROM, BATCHES_PER_COLUMN = 3000, 2
-
-#: Neighbouring rows that are read together from a memory-mapped file.
-MAPPED_BLOCK = 16
-
-#: Initial damping of the thread's solvers, for raw row weights: the identity matrix.
-THREAD_DAMPING = 1.0
-
 #: Which solvers use the parameters that not all of them use.
 USED_BY = {
     "order": ("sequential",),
@@ -96,14 +69,14 @@ USED_BY = {
 }
 
 
-class BaseGaussNewtonMLP(Streaming, BaseEstimator, ABC):
+class BaseGaussNewtonMLP(Training, Streaming, BaseEstimator, ABC):
     """Parameters and fit of the Gauss-Newton multi-layer perceptrons."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(ACTIVATIONS)), "array-like"],
         "solver": [StrOptions({"kronecker", "sequential", "joint"})],
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        "alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
         "damping": [Interval(Real, 0, None, closed="neither"), None],
         "batch_size": [
             StrOptions({"auto"}),
@@ -150,9 +123,9 @@ class BaseGaussNewtonMLP(Streaming, BaseEstimator, ABC):
 
     @abstractmethod
     def _split(
-        self, rows: Rows, random_state: np.random.RandomState
-    ) -> tuple[Rows, Rows]:
-        """Return training and validation rows, of which `validation_fraction`."""
+        self, rows: Rows, n_held_out: int, random_state: np.random.RandomState
+    ) -> tuple[NDArray[Any], NDArray[Any]] | None:
+        """Return where training and held-out rows are; None if there are too few."""
 
     # Fit.
 
@@ -207,7 +180,7 @@ class BaseGaussNewtonMLP(Streaming, BaseEstimator, ABC):
             self._set_single_class(network, activations)
             return
         if self.early_stopping and held_out is None:
-            rows, held_out = self._split(rows, random_state)
+            rows, held_out = self._split_for_early_stopping(rows, random_state)
 
         batch_size = self._batch_size_for(len(rows.weights), rows.X.shape[1])
         first: FirstLayer | BatchedFirstLayer
@@ -224,53 +197,50 @@ class BaseGaussNewtonMLP(Streaming, BaseEstimator, ABC):
                 rows.kept,
                 copy=not is_mapped(rows.X),
             )
+        intercepts = self._loss.mean_link(self._mean_target(rows))
+        # the search for a penalty must not change what the same one, given, leads to
+        search_state = deepcopy(random_state)
         if earlier is None:
-            intercepts = self._loss.mean_link(self._mean_target(rows))
             layers = network.initial_weights(random_state, intercepts)
+            theta = fresh = _entered(layers, first, rows.X.dtype)
         else:
+            layers = network.initial_weights(search_state, intercepts)
+            fresh = _entered(layers, first, rows.X.dtype)
             layers = self._continued_weights(*earlier, network, first.columns)
-        dtype = rows.X.dtype
-        layers = [V.astype(dtype) for V in layers]
-        layers[0] = first.enter(layers[0])
-        network = replace(network, widths=(len(layers[0]) - 1, *widths[1:]))
-        validate = None
+            theta = _entered(layers, first, rows.X.dtype)
+        inner = replace(network, widths=(first.width, *widths[1:]))
+        problem = Problem(inner, rows, first, theta, fresh, batch_size)
+        validation = None
         if held_out is not None:
-            validate = self._validator(network, first, held_out.gathered())
-        theta = np.concatenate([V.ravel() for V in layers])
+            validation = self._held_out(problem, held_out.gathered())
         try:
-            if isinstance(first, FirstLayer):
-                outcome = self._train(network, rows, theta, first, validate)
-            else:
-                outcome = self._train_in_batches(
-                    network, rows, theta, first, batch_size, random_state, validate
-                )
+            outcome = self._solve(problem, random_state, search_state, validation)
         except FloatingPointError as error:
             raise ValueError(
                 "The network overflows on X at its initial weights. Use "
                 "standardize=True or rescale the columns of X."
             ) from error
 
-        layers = [V.copy() for V in network.layers(outcome.theta)]
+        layers = [V.copy() for V in inner.layers(outcome.theta)]
         layers[0] = first.leave(layers[0])
         self._set_weights(layers, first.columns, activations)
         self._set_outcome(outcome)
 
-    def _batch_size_for(self, m: int, n: int) -> int | None:
-        """Return the batch size for m rows of n columns; None for all rows."""
-        size = self.batch_size
-        if size == "auto":
-            if self.solver != "kronecker":
-                return None
-            if m < max(BATCHES_FROM, BATCHES_PER_COLUMN * n):
-                return None
-            return automatic_batch_size(m)
-        return None if size is None else min(int(size), m)
-
-    def _most_iterations(self, batched: bool) -> int:
-        """Return the largest number of iterations, or of passes in mini-batches."""
-        if self.max_iter is None:
-            return MAX_PASSES if batched else MAX_ITER
-        return int(self.max_iter)
+    def _split_for_early_stopping(
+        self, rows: Rows, random_state: np.random.RandomState
+    ) -> tuple[Rows, Rows]:
+        """Return training and validation rows, of which `validation_fraction`."""
+        m = len(rows.weights)
+        n_val = max(1, round(self.validation_fraction * m))
+        parts = self._split(rows, n_val, random_state)
+        if parts is None:
+            raise ValueError(
+                "early_stopping=True cannot split validation_fraction="
+                f"{self.validation_fraction} off {m} rows of {len(self.classes_)} "
+                "classes. Give X_val and y_val, or set early_stopping=False."
+            )
+        train, held_out = parts
+        return rows.take(train), rows.take(held_out)
 
     def _hidden_layers(self) -> tuple[list[int], list[str]]:
         """Return sizes and activations of the hidden layers."""
@@ -370,124 +340,15 @@ class BaseGaussNewtonMLP(Streaming, BaseEstimator, ABC):
         targets, weights = self._encode_validation(y_val, weights)
         return Rows(as_csr_array(X_val), targets, weights).positive()
 
-    def _validator(
-        self, network: Network, first: FirstLayer | BatchedFirstLayer, held_out: Rows
-    ) -> Callable[[Array], float]:
-        """Return the validation log-loss as a function of the weights."""
-        inputs = first.other_rows(held_out.X)
-        trace = network.new_trace(inputs.shape[0], inputs.dtype)
-        weights = held_out.weights / held_out.weights.sum()
-
-        def validate(theta: Array) -> float:
-            Z = network.outputs(network.layers(theta), inputs, trace).astype(np.float64)
-            return float(weights @ self._loss.pointwise(Z, held_out.targets).loss)
-
-        return validate
-
-    def _train(
-        self,
-        network: Network,
-        rows: Rows,
-        theta: Array,
-        first: FirstLayer,
-        validate: Callable[[Array], float] | None,
-    ) -> Outcome:
-        """Fit to all rows at once."""
-        total_weight = float(rows.weights.sum())
-        objective = Objective(
-            network=network,
-            loss=self._loss,
-            inputs=first.inputs,
-            targets=rows.targets,
-            row_weights=(rows.weights / total_weight).astype(theta.dtype),
-            alpha=float(self.alpha),
+    def _held_out(self, problem: Problem, held_out: Rows) -> HeldOut:
+        """Return rows that were held out before the first layer was made."""
+        return HeldOut(
+            problem.network,
+            self._loss,
+            problem.first.other_rows(held_out.X),
+            held_out.targets,
+            held_out.weights / held_out.weights.sum(),
         )
-        damping = self._initial_damping(total_weight)
-        return train(
-            objective,
-            theta,
-            self._step(first, damping),
-            self._control(damping),
-            self._stopping(batched=False),
-            validate,
-            print if self.verbose else None,
-        )
-
-    def _train_in_batches(
-        self,
-        network: Network,
-        rows: Rows,
-        theta: Array,
-        first: BatchedFirstLayer,
-        batch_size: int,
-        random_state: np.random.RandomState,
-        validate: Callable[[Array], float] | None,
-    ) -> Outcome:
-        """Fit in mini-batches."""
-        objective = BatchedObjective(
-            network=network,
-            loss=self._loss,
-            rows=first.rows,
-            targets=rows.targets,
-            row_weights=relative_weights(
-                rows.weights, float(rows.weights.mean()), theta.dtype
-            ),
-            alpha=float(self.alpha),
-        )
-        return train_in_batches(
-            objective,
-            theta,
-            RunningFactors(first.factor, self._batch_damping()),
-            batch_size,
-            self._stopping(batched=True),
-            random_state,
-            MAPPED_BLOCK if is_mapped(rows.X) else 1,
-            validate,
-            print if self.verbose else None,
-        )
-
-    def _stopping(self, batched: bool) -> Stopping:
-        return Stopping(
-            max_iter=self._most_iterations(batched),
-            tol=self.tol,
-            cost_threshold=self.cost_threshold,
-            n_iter_no_change=self.n_iter_no_change,
-        )
-
-    def _batch_damping(self) -> float:
-        """Return the damping of mini-batch steps, the penalty included."""
-        damping = self.damping
-        if damping is None:
-            damping = automatic_damping(self.n_features_in_)
-        return float(damping) + float(self.alpha)
-
-    def _initial_damping(self, total_weight: float) -> float:
-        """Return the initial damping in the unit of the mean cost."""
-        if self.solver == "kronecker":
-            return DEFAULT_DAMPING if self.damping is None else float(self.damping)
-        return (THREAD_DAMPING if self.damping is None else self.damping) / total_weight
-
-    def _step(self, first: FirstLayer, damping: float) -> Step:
-        """Return how the solver proposes steps."""
-        if self.solver == "kronecker":
-            return KroneckerStep(first.factor, self._loss.root_columns(self.n_outputs_))
-        equations: LayerEquations
-        if self.solver == "joint":
-            equations = JointEquations(first.factor, damping)
-        else:
-            updated = self.step_size if self.order == "gauss_seidel" else 0.0
-            equations = SequentialEquations(first.factor, updated)
-        if self.safeguard == "sign":
-            return SignedStep(equations)
-        return PlainStep(equations)
-
-    def _control(self, damping: float) -> Control:
-        """Return how trials are judged."""
-        if self.safeguard == "line_search":
-            return LineSearch(damping, self.step_size)
-        if self.safeguard is None:
-            return Unguarded(damping, self.step_size)
-        return GainRatioDamping(damping, fraction=self.step_size)
 
     def _continued_weights(
         self,
@@ -548,6 +409,8 @@ class BaseGaussNewtonMLP(Streaming, BaseEstimator, ABC):
             self.validation_scores_ = outcome.history["validation"].tolist()
         self.n_iter_ = len(self.loss_curve_) - 1
         self.damping_ = outcome.damping
+        self.alpha_ = outcome.alpha
+        self.n_effective_parameters_ = outcome.effective_parameters
         self.stop_reason_ = outcome.reason
 
     def _set_single_class(self, network: Network, activations: list[str]) -> None:
@@ -555,8 +418,11 @@ class BaseGaussNewtonMLP(Streaming, BaseEstimator, ABC):
         layers: list[Array] = [np.zeros(shape) for shape in network.shapes]
         columns = Standardisation.none(network.widths[0])
         self._set_weights(layers, columns, activations)
-        damping = self._initial_damping(1.0)
-        self._set_outcome(Outcome.nothing_to_fit(damping, "single_class"))
+        self.alpha_path_ = None
+        outcome = Outcome.nothing_to_fit(
+            self._initial_damping(1.0), self._initial_alpha, "single_class"
+        )
+        self._set_outcome(outcome)
 
     # Predict.
 
@@ -606,3 +472,12 @@ class BaseGaussNewtonMLP(Streaming, BaseEstimator, ABC):
             )
         own = {name: value for name, value in state.items() if name != "_skgn_version"}
         super().__setstate__(own)
+
+
+def _entered(
+    layers: list[Array], first: FirstLayer | BatchedFirstLayer, dtype: Any
+) -> Array:
+    """Return weights in the coordinates of the first layer, flat."""
+    layers = [V.astype(dtype) for V in layers]
+    layers[0] = first.enter(layers[0])
+    return np.concatenate([V.ravel() for V in layers])

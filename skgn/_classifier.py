@@ -234,7 +234,7 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         activation="leaky_relu",
         *,
         solver="kronecker",
-        alpha=1e-4,
+        alpha="auto",
         damping=None,
         batch_size="auto",
         max_iter=None,
@@ -586,8 +586,8 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         return share @ rows.targets
 
     def _split(
-        self, rows: Rows, random_state: np.random.RandomState
-    ) -> tuple[Rows, Rows]:
+        self, rows: Rows, n_held_out: int, random_state: np.random.RandomState
+    ) -> tuple[NDArray[Any], NDArray[Any]] | None:
         m = len(rows.weights)
         everything = np.arange(m)
         if self._multilabel:
@@ -598,27 +598,20 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
             # a class of a single row is needed in training
             kept = everything[sizes[group] == 1]
         candidates = np.setdiff1d(everything, kept)
-        n_val = max(1, round(self.validation_fraction * m))
         if labels is not None:
             labels = labels[candidates]
             n_groups = len(np.unique(labels))
             # a stratified split needs a row of every class on both sides
-            n_val = max(n_val, n_groups)
-            if n_groups == 0 or n_val + n_groups > len(candidates):
-                raise ValueError(
-                    "early_stopping=True cannot split validation_fraction="
-                    f"{self.validation_fraction} off {m} rows of {len(self.classes_)} "
-                    "classes. Give X_val and y_val, or set early_stopping=False."
-                )
-        elif n_val >= m:
-            raise ValueError(
-                f"early_stopping=True cannot split validation rows off {m} rows."
-            )
+            n_held_out = max(n_held_out, n_groups)
+            if n_groups == 0 or n_held_out + n_groups > len(candidates):
+                return None
+        elif n_held_out >= m:
+            return None
         # only here: its package takes as long to import as this one
         from sklearn.model_selection import train_test_split
 
         train, held_out = train_test_split(
-            candidates, test_size=n_val, stratify=labels, random_state=random_state
+            candidates, test_size=n_held_out, stratify=labels, random_state=random_state
         )
         if labels is not None:
             # of a class of few rows, the split may have taken all: swap one of them
@@ -629,8 +622,7 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
                 i = np.flatnonzero(here[held_out] == label)[0]
                 j = np.flatnonzero(here[train] == largest)[0]
                 held_out[i], train[j] = train[j], held_out[i]
-        train = np.sort(np.concatenate([train, kept]))
-        return rows.take(train), rows.take(held_out)
+        return np.sort(np.concatenate([train, kept])), held_out
 
     def __sklearn_tags__(self) -> Tags:
         """Declare what the estimator can take."""

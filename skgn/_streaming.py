@@ -2,6 +2,7 @@
 
 import warnings
 from copy import deepcopy
+from dataclasses import replace
 from itertools import count
 from numbers import Integral
 from time import perf_counter
@@ -17,6 +18,7 @@ from skgn.model.batches import BatchedObjective, make_rows
 from skgn.model.inputs import Standardisation
 from skgn.model.network import Network
 from skgn.model.running_columns import RunningColumns
+from skgn.training.evidence import effective_parameters
 from skgn.training.full_batch import Outcome
 from skgn.training.history import History
 from skgn.training.mini_batch import Schedule, shuffled_batches
@@ -83,6 +85,7 @@ class Streaming:
             statistics = RunningColumns.of(rows.X, rows.weights)
         else:
             statistics = stream.statistics.with_rows(rows.X, rows.weights)
+        mean_target = self._mean_target(rows)
         columns = Standardisation.none(widths[0])
         if self.standardize:
             columns = statistics.standardisation(dtype)
@@ -92,24 +95,29 @@ class Streaming:
             random_state = own_random_state(self.random_state)
             theta = self._stream_weights(network, rows, first_call, columns, random_state)
             damping = self._batch_damping()
-            stream = Stream.begin(theta, statistics, columns, damping, random_state)
+            alpha = self._initial_alpha if first_call else self.alpha_
+            stream = Stream.begin(
+                theta, statistics, columns, damping, random_state, alpha, mean_target
+            )
         else:
-            stream = stream.moved(network, statistics, columns)
+            stream = stream.moved(network, statistics, columns, mean_target)
             stream.descent.factors.damping = self._batch_damping()
+        if not self._searches_alpha:
+            stream = replace(stream, alpha=self._initial_alpha)
         objective = BatchedObjective(
             network=network,
             loss=self._loss,
             rows=make_rows(rows.X, columns),
             targets=rows.targets,
             row_weights=relative_weights(rows.weights, statistics.mean_weight, dtype),
-            alpha=float(self.alpha),
+            alpha=stream.alpha,
         )
         size = STREAM_BATCH if self.batch_size in ("auto", None) else self.batch_size
         size = min(int(size), len(rows.weights))
         batches = shuffled_batches(len(rows.weights), size, stream.random_state)
         schedule = Schedule(None)
-        steps = count(stream.descent.steps)
-        rates = (schedule.step(t) for t in steps)
+        steps = stream.descent.steps
+        rates = (schedule.step(t) for t in count(steps))
         start = perf_counter()
         means = stream.descent.run(objective, batches, rates, stream.random_state)
         if means is None:
@@ -118,7 +126,10 @@ class Streaming:
             return True
         layers = network.layers(stream.descent.mean)
         self._set_weights(layers, columns, activations)
-        self._extend_history(means, perf_counter() - start)
+        self._extend_history(stream, means, perf_counter() - start)
+        if self._searches_alpha:
+            null_cost = self._null_cost(rows, stream.mean_target)
+            stream = stream.with_evidence(network, steps, means["cost"], null_cost)
         self._stream = stream
         return False
 
@@ -165,18 +176,28 @@ class Streaming:
             layers[0] = in_columns(layers[0], predictor.columns, columns)
         return np.concatenate([V.ravel() for V in layers]).astype(rows.X.dtype)
 
-    def _extend_history(self, means: dict[str, float], seconds: float) -> None:
+    def _extend_history(
+        self, stream: Stream, means: dict[str, float], seconds: float
+    ) -> None:
         """Add a row for a chunk to what is known of the fit."""
         history = History()
-        damping = self._batch_damping() - float(self.alpha)
-        history.append(**means, damping=damping, seconds=seconds)
+        factors, alpha = stream.descent.factors, stream.alpha
+        history.append(**means, damping=factors.damping, alpha=alpha, seconds=seconds)
         row = history.to_dict()
         if getattr(self, "stop_reason_", None) == "partial_fit":
             row["seconds"] += self.history_["seconds"][-1]
             old = self.history_
             row = {name: np.append(old[name], row[name]) for name in row}
         objective, cost = means["objective"], means["cost"]
-        self._set_outcome(
-            Outcome(np.zeros(0), objective, cost, row, damping, "partial_fit")
+        outcome = Outcome(
+            np.zeros(0),
+            objective,
+            cost,
+            row,
+            factors.damping,
+            "partial_fit",
+            alpha,
+            effective_parameters(factors.spectra, alpha),
         )
+        self._set_outcome(outcome)
         self.n_iter_ = len(self.loss_curve_)

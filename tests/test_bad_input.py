@@ -34,7 +34,7 @@ PARAMETERS = [
     ("step_size", np.nan, "step_size"),
     ("step_size", None, "step_size"),
     ("alpha", -1.0, "alpha"),
-    ("alpha", "auto", "alpha"),
+    ("alpha", "evidence", "alpha"),
     ("alpha", np.nan, "alpha"),
     ("alpha", np.inf, "alpha"),
     ("damping", 0, "damping"),

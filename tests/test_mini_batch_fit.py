@@ -10,7 +10,7 @@ from sklearn.metrics import log_loss
 from sklearn.utils.class_weight import compute_class_weight
 
 from skgn import GaussNewtonMLPClassifier
-from skgn._base import MAX_PASSES
+from skgn._training import MAX_PASSES
 from skgn.steps.running_kronecker import RunningFactors
 from skgn.training import mini_batch
 from tests.problems import DATA, digits, global_state, multiclass
@@ -18,7 +18,8 @@ from tests.problems import DATA, digits, global_state, multiclass
 
 def small(**parameters):
     """Return a quick mini-batch classifier."""
-    options = {"hidden_layer_sizes": (6,), "batch_size": 32, "random_state": 0}
+    options = {"batch_size": 32, "alpha": 1e-4, "random_state": 0}
+    options["hidden_layer_sizes"] = (6,)
     return GaussNewtonMLPClassifier(**{**options, **parameters})
 
 
@@ -211,14 +212,15 @@ def test_columns_that_say_nothing_new(kind, storage, dtype):
 
 def hold_out(monkeypatch):
     """Record the rows that early stopping splits off."""
-    split, held_out = GaussNewtonMLPClassifier._split, []
+    split, held_out = GaussNewtonMLPClassifier._split_for_early_stopping, []
 
     def recording(self, rows, random_state):
         parts = split(self, rows, random_state)
         held_out.append(parts[1])
         return parts
 
-    monkeypatch.setattr(GaussNewtonMLPClassifier, "_split", recording)
+    name = "_split_for_early_stopping"
+    monkeypatch.setattr(GaussNewtonMLPClassifier, name, recording)
     return held_out
 
 

@@ -16,8 +16,8 @@ from tests.problems import binary, digits, global_state, multiclass, multilabel
 
 def small(**parameters):
     """Return a quick classifier."""
-    options = {"hidden_layer_sizes": (6,), "random_state": 0, **parameters}
-    return GaussNewtonMLPClassifier(**options)
+    options = {"hidden_layer_sizes": (6,), "alpha": 1e-4, "random_state": 0}
+    return GaussNewtonMLPClassifier(**{**options, **parameters})
 
 
 X, Y = multiclass()

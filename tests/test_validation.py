@@ -111,13 +111,13 @@ def test_split(data):
 def spy_on_split(monkeypatch, model, X, y, weights=None):
     """Return the training and validation rows of a fit."""
     parts = []
-    original = type(model)._split
+    original = type(model)._split_for_early_stopping
 
     def spy(self, rows, random_state):
         parts.extend(original(self, rows, random_state))
         return parts
 
-    monkeypatch.setattr(type(model), "_split", spy)
+    monkeypatch.setattr(type(model), "_split_for_early_stopping", spy)
     model.fit(X, y, weights)
     return parts
 

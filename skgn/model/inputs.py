@@ -34,6 +34,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from skgn.linalg.gram import row_chunks, weighted_gram
@@ -221,6 +222,9 @@ class Inputs(Protocol):
     def gram_trace(self, row_weights: Array) -> float:
         """Return the trace of ``S_1``."""
 
+    def take(self, index: NDArray[Any]) -> "Inputs":
+        """Return some of the rows, as a copy."""
+
     def row_gram(self) -> Array:
         """Return ``X X'`` of the columns without the ones, shape (m, m), float64."""
 
@@ -240,6 +244,10 @@ class DenseInputs:
         tilde[:, 0] = 1
         columns.apply(X, out=tilde[:, 1:])
         return cls(tilde)
+
+    def take(self, index: NDArray[Any]) -> "DenseInputs":
+        """See :class:`Inputs`."""
+        return DenseInputs(self.tilde[index])
 
     def product(self, V: Array, out: Array) -> Array:
         """See :class:`Inputs`."""
@@ -281,6 +289,10 @@ class SparseInputs:
         self.dtype = X.dtype
         self.mean = columns.mean
         self.scale = columns.scale
+
+    def take(self, index: NDArray[Any]) -> "SparseInputs":
+        """See :class:`Inputs`."""
+        return SparseInputs(self.X[index], Standardisation(self.mean, self.scale))
 
     def product(self, V: Array, out: Array) -> Array:
         """See :class:`Inputs`."""

@@ -103,6 +103,11 @@ class Network:
             start = stop
         return views
 
+    def weight_inner(self, a: Array, b: Array) -> float:
+        """Return the inner product of two flat vectors without intercepts."""
+        intercepts = sum(float(a[row] @ b[row]) for row in self.intercepts)
+        return float(a @ b) - intercepts
+
     def initial_weights(
         self, random_state: np.random.RandomState, intercepts: Array
     ) -> list[Array]:

@@ -10,7 +10,7 @@ Intercepts are not penalised. Its Gauss-Newton matrix along directions ``D_i``, 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -90,11 +90,6 @@ class Objective:
             self._buffers["delta"] = np.empty(shape, self.inputs.dtype)
         return self._buffers["delta"]
 
-    def weight_inner(self, a: Array, b: Array) -> float:
-        """Return the inner product of two parameter vectors without intercepts."""
-        intercepts = sum(float(a[row] @ b[row]) for row in self.network.intercepts)
-        return float(a @ b) - intercepts
-
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -122,8 +117,19 @@ class Evaluation:
     @cached_property
     def value(self) -> float:
         """The penalised objective."""
-        weights = self.objective.weight_inner(self.theta, self.theta)
-        return self.cost + 0.5 * self.objective.alpha * weights
+        return self.cost + 0.5 * self.objective.alpha * self.squared_norm
+
+    @cached_property
+    def squared_norm(self) -> float:
+        """``Σ_l ‖W_l‖²``."""
+        return self.objective.network.weight_inner(self.theta, self.theta)
+
+    def with_alpha(self, alpha: float) -> "Evaluation":
+        """Return the same point under another penalty."""
+        moved = Evaluation(replace(self.objective, alpha=alpha), self.theta, self.trace)
+        known = {"layers", "pointwise", "cost", "squared_norm"} & self.__dict__.keys()
+        moved.__dict__.update({name: self.__dict__[name] for name in known})
+        return moved
 
     @cached_property
     def gradient(self) -> Array:
@@ -174,7 +180,9 @@ class Evaluation:
             HR = objective.loss.hessian_product(self.pointwise, tangent.R)
             HR *= objective.row_weights[:, None]
             for j, other in enumerate(tangents[: i + 1]):
-                weights = objective.weight_inner(tangent.direction, other.direction)
+                weights = objective.network.weight_inner(
+                    tangent.direction, other.direction
+                )
                 M[i, j] = M[j, i] = np.vdot(HR, other.R) + objective.alpha * weights
         return M
 

@@ -115,6 +115,11 @@ class BatchedFirstLayer:
             return cls(columns, make_rows(X, columns), factor)
         return cls(columns, StreamedRows(X, columns, kept), factor)
 
+    @property
+    def width(self) -> int:
+        """Number of coordinates."""
+        return self.rows.shape[1]
+
     def enter(self, V: Array) -> Array:
         """Return ``V_1`` given for standardised columns in the training coordinates."""
         if self.basis is None:

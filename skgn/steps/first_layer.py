@@ -110,6 +110,11 @@ class FirstLayer:
             factor = Factor.decompose(inputs.gram(weights))
         return cls(columns, inputs, factor, row_space)
 
+    @property
+    def width(self) -> int:
+        """Number of coordinates."""
+        return self.inputs.shape[1]
+
     def enter(self, V: Array) -> Array:
         """Return ``V_1`` given for standardised columns in the training coordinates.
 

@@ -43,6 +43,7 @@ import numpy as np
 
 from skgn.linalg.gram import row_chunks, weighted_gram
 from skgn.linalg.kronecker import Factor, KroneckerBlock
+from skgn.linalg.spectrum import BlockSpectrum
 from skgn.model.objective import Evaluation, Tangent
 from skgn.steps.model import best_combination
 from skgn.steps.proposal import Proposal
@@ -97,6 +98,8 @@ class KroneckerStep:
         self.input_factor = input_factor
         self.max_age = min(max(passes, 1), MAX_AGE)
         self.blocks: list[KroneckerBlock] = []
+        self.inputs: list[Array | Factor] = []
+        self.known_spectra: list[BlockSpectrum] = []
         self.steps = 0
         self.age = 0
         self.previous: Proposal | None = None
@@ -145,14 +148,25 @@ class KroneckerStep:
         """Largest eigenvalue of all layer blocks."""
         return max(block.largest for block in self.blocks)
 
+    @property
+    def spectra(self) -> list[BlockSpectrum]:
+        """Eigenvalues of the layer blocks last seen, intercepts projected out."""
+        if not self.known_spectra:
+            self.known_spectra = [
+                BlockSpectrum.of(S, block.output)
+                for S, block in zip(self.inputs, self.blocks, strict=True)
+            ]
+        return self.known_spectra
+
     def _prepare(self, here: Evaluation) -> None:
         """Do the work that does not depend on the damping."""
         if not self.blocks or self.steps == 1 or self.age >= self.max_age:
-            inputs: list[Array | Factor] = [self.input_factor, *input_grams(here)]
-            if len(inputs) == 1 and self.input_factor.rest is None:
-                inputs = [here.objective.inputs.gram(curvature_weights(here))]
-            pairs = zip(inputs, output_grams(here), strict=True)
+            self.inputs = [self.input_factor, *input_grams(here)]
+            if len(self.inputs) == 1 and self.input_factor.rest is None:
+                self.inputs = [here.objective.inputs.gram(curvature_weights(here))]
+            pairs = zip(self.inputs, output_grams(here), strict=True)
             self.blocks = [KroneckerBlock.of(S, gamma) for S, gamma in pairs]
+            self.known_spectra = []
             self.age = 0
         self.momentum = []
         self.prepared = here

@@ -6,6 +6,9 @@ looks for a fraction that lowers the objective. The promise that the loop compar
 one of descent says little about how far a minimum is.
 """
 
+from collections.abc import Sequence
+
+from skgn.linalg.spectrum import BlockSpectrum
 from skgn.model.objective import Evaluation
 from skgn.steps.layerwise import LayerEquations, tangent_of
 from skgn.steps.model import Model
@@ -22,6 +25,7 @@ class PlainStep:
 
     #: None is looked at: the damping does not shape these steps.
     largest_curvature = 0.0
+    spectra: Sequence[BlockSpectrum] = ()
 
     def __init__(self, equations: LayerEquations):
         self.equations = equations

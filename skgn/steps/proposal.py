@@ -1,8 +1,10 @@
 """What a step hands to the loop, and what the loop asks of a step."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from skgn.linalg.spectrum import BlockSpectrum
 from skgn.model.objective import Evaluation
 from skgn.typing import Array
 
@@ -70,3 +72,10 @@ class Step(Protocol):
     @property
     def largest_curvature(self) -> float:
         """Largest eigenvalue of the curvature last seen, in the unit of the damping."""
+
+    @property
+    def spectra(self) -> Sequence[BlockSpectrum]:
+        """Eigenvalues of the layers' blocks last seen, intercepts projected out.
+
+        Empty where the step knows none.
+        """

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from skgn.linalg.kronecker import Factor
+from skgn.linalg.spectrum import BlockSpectrum
 from skgn.linalg.split_block import SplitBlock
 from skgn.model.objective import Evaluation
 from skgn.steps.kronecker import input_grams
@@ -43,7 +44,7 @@ class RunningFactors:
     input_factor : Factor
         Of ``S_1``.
     damping : float
-        λ plus the penalty, positive.
+        λ, to which the penalty is added.
     """
 
     def __init__(self, input_factor: Factor, damping: float):
@@ -54,6 +55,7 @@ class RunningFactors:
         self.input_grams: list[Array] = []
         self.output_grams: list[Array] = []
         self.blocks: list[SplitBlock] = []
+        self.known_spectra: list[BlockSpectrum] = []
 
     def direction(self, here: Evaluation, random_state: np.random.RandomState) -> Array:
         """Return the preconditioned negative gradient of a batch, flat, as a new array.
@@ -73,6 +75,21 @@ class RunningFactors:
             np.negative(block.solve(G), out=D)
         return direction
 
+    @property
+    def factors(self) -> list[tuple[Array | Factor, Array]]:
+        """``S_l`` and ``Γ_l`` of each layer; none before the first step."""
+        if not self.output_grams:
+            return []
+        inputs: list[Array | Factor] = [self.input_factor, *self.input_grams]
+        return list(zip(inputs, self.output_grams, strict=True))
+
+    @property
+    def spectra(self) -> list[BlockSpectrum]:
+        """Eigenvalues of the layers' blocks, intercepts projected out."""
+        if not self.known_spectra:
+            self.known_spectra = [BlockSpectrum.of(*pair) for pair in self.factors]
+        return self.known_spectra
+
     def replace_input_factor(self, factor: Factor) -> None:
         """Take another factor of ``S_1``, from the next refresh on, which is the next."""
         self.input_factor = factor
@@ -84,11 +101,9 @@ class RunningFactors:
         self.input_grams = _average(self.input_grams, input_grams(here), past)
         sampled = sampled_output_grams(here, random_state)
         self.output_grams = _average(self.output_grams, sampled, past)
-        inputs: list[Array | Factor] = [self.input_factor, *self.input_grams]
-        self.blocks = [
-            SplitBlock.of(S, gamma, self.damping)
-            for S, gamma in zip(inputs, self.output_grams, strict=True)
-        ]
+        damping = self.damping + here.objective.alpha
+        self.blocks = [SplitBlock.of(*pair, damping) for pair in self.factors]
+        self.known_spectra = []
 
 
 def sampled_output_grams(

@@ -23,8 +23,11 @@ far from any minimum. What the loop compares with `tol` is therefore the larger 
 promise and that of the gradient alone.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from skgn.linalg.spectrum import BlockSpectrum
 from skgn.model.objective import Evaluation
 from skgn.steps.layerwise import LayerEquations, tangent_of
 from skgn.steps.model import Model
@@ -40,6 +43,8 @@ class SignedStep:
     ----------
     equations : LayerEquations
     """
+
+    spectra: Sequence[BlockSpectrum] = ()
 
     def __init__(self, equations: LayerEquations):
         self.equations = equations

@@ -53,7 +53,7 @@ def unit_model(here: Evaluation, along: Tangent, other: Tangent | None) -> Model
         slopes = np.append(slopes, here.gradient @ P)
         products = _bordered(products, _by_unit(here, D, P), float(P @ P))
         shared = _by_unit(here, D, P, intercepts=False)
-        penalty = _bordered(penalty, shared, objective.weight_inner(P, P))
+        penalty = _bordered(penalty, shared, objective.network.weight_inner(P, P))
     return Model(slopes, curvatures + objective.alpha * penalty, products)
 
 

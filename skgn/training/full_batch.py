@@ -18,6 +18,7 @@ from skgn.model.objective import Evaluation, Objective
 from skgn.steps.proposal import Proposal, Step
 from skgn.training.control import Control
 from skgn.training.damping import damping_floor
+from skgn.training.evidence import Evidence, effective_parameters
 from skgn.training.history import History
 from skgn.training.stopping import Stopping
 from skgn.typing import Array
@@ -44,6 +45,11 @@ class Outcome:
         Damping that the next proposal would have used.
     reason : str
         Why the fit ended; see :mod:`skgn.training.stopping`.
+    alpha : float
+        Penalty of `objective`.
+    effective_parameters : float
+        Number of well-determined parameters, by the curvature last seen; NaN where the
+        step knows none.
     """
 
     theta: Array
@@ -52,13 +58,17 @@ class Outcome:
     history: dict[str, Array]
     damping: float
     reason: str
+    alpha: float
+    effective_parameters: float
 
     @classmethod
-    def nothing_to_fit(cls, damping: float, reason: str) -> "Outcome":
+    def nothing_to_fit(cls, damping: float, alpha: float, reason: str) -> "Outcome":
         """Return the outcome of a fit without turns, at cost zero."""
         history = History()
-        history.append(objective=0.0, cost=0.0, gradient_norm=0.0, damping=damping)
-        return cls(np.zeros(0), 0.0, 0.0, history.to_dict(), damping, reason)
+        values = {"gradient_norm": 0.0, "damping": damping, "alpha": alpha}
+        history.append(objective=0.0, cost=0.0, **values)
+        table = history.to_dict()
+        return cls(np.zeros(0), 0.0, 0.0, table, damping, reason, alpha, 0.0)
 
 
 @np.errstate(over="ignore", invalid="ignore")  # trials that overflow are rejected
@@ -70,6 +80,7 @@ def train(
     stopping: Stopping,
     validate: Callable[[Array], float] | None = None,
     report: Callable[[str], None] | None = None,
+    evidence: Evidence | None = None,
 ) -> Outcome:
     """Minimise `objective` from `theta`.
 
@@ -88,6 +99,8 @@ def train(
         minimum are returned.
     report : callable, optional
         Called with a printable line after each turn.
+    evidence : Evidence, optional
+        Moves the penalty after each accepted turn; the objective's is where it starts.
 
     Returns
     -------
@@ -115,6 +128,7 @@ def train(
             cost=here.cost,
             gradient_norm=float(np.linalg.norm(here.gradient)),
             damping=control.value,
+            alpha=here.objective.alpha,
             gain_ratio=gain_ratio,
             step_length=step_length,
             seconds=perf_counter() - start,
@@ -149,9 +163,9 @@ def train(
         else:
             theta = here.theta + proposal.step
             if control.guarded:
-                trial = objective.evaluate(theta, here, proposal.Z1_dot)
+                trial = here.objective.evaluate(theta, here, proposal.Z1_dot)
             else:  # sums of steps of any size would lose the digits of Z_1
-                trial = objective.evaluate(theta)
+                trial = here.objective.evaluate(theta)
             decrease = here.value - trial.value
             if not np.all(np.isfinite(theta)):
                 decrease = np.nan
@@ -160,18 +174,24 @@ def train(
             if control.accepts(decrease, proposal.slope):
                 potential = proposal.potential / here.value
                 curvature = step.largest_curvature
-                floor = damping_floor(objective.alpha, curvature, potential)
+                floor = damping_floor(here.objective.alpha, curvature, potential)
                 control = control.accepted(gain_ratio, floor)
                 step_length = float(np.linalg.norm(proposal.step))
                 stopping.accepted(decrease / here.value, potential, trial.cost)
                 step.accept(proposal)
                 objective.recycle(here)
                 here = trial
+                if evidence:
+                    alpha = evidence.next(
+                        here.objective.alpha, step.spectra, here.squared_norm, here.cost
+                    )
+                    here = here.with_alpha(alpha)
                 if validate:
                     validation = validate(here.theta)
                     is_best = stopping.validated(validation)
                 else:
-                    is_best = here.value <= best.value
+                    # under a penalty that moves, the last point's is the one chosen
+                    is_best = bool(evidence) or here.value <= best.value
                 if is_best:
                     best = here
             else:
@@ -185,8 +205,16 @@ def train(
         best = here  # unguarded, its objective may be higher than that of others
     elif not control.guarded and here.value > first.value:
         reason = control.reason
+    alpha = best.objective.alpha
     return Outcome(
-        best.theta, best.value, best.cost, history.to_dict(), control.value, reason
+        best.theta,
+        best.value,
+        best.cost,
+        history.to_dict(),
+        control.value,
+        reason,
+        alpha,
+        effective_parameters(step.spectra, alpha),
     )
 
 

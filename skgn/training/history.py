@@ -13,6 +13,7 @@ COLUMNS = (
     ("cost", np.nan, "cost", "12.5e"),
     ("gradient_norm", np.nan, "gradient", "10.2e"),
     ("damping", np.nan, "damping", "10.2e"),
+    ("alpha", np.nan, "alpha", "10.2e"),
     ("gain_ratio", np.nan, "gain", "8.2f"),
     ("step_length", 0.0, "step", "10.2e"),
     ("seconds", 0.0, "seconds", "9.3f"),

@@ -21,7 +21,7 @@ over samples, may rise.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from skgn.model.batches import BatchedObjective
 from skgn.steps.running_kronecker import RunningFactors
+from skgn.training.evidence import Evidence, effective_parameters
 from skgn.training.full_batch import Outcome
 from skgn.training.history import History
 from skgn.training.stopping import Stopping
@@ -81,16 +82,27 @@ def automatic_batch_size(m: int) -> int:
 
 @dataclass(frozen=True)
 class Schedule:
-    """The step after each of `total` batches; of a stream where `total` is None."""
+    """The step after each of `total` batches; of a stream where `total` is None.
+
+    Attributes
+    ----------
+    total : int or None
+    largest : float
+        Largest step.
+    warm_up : float
+        Share of all steps in which the step rises.
+    """
 
     total: int | None
+    largest: float = LARGEST_STEP
+    warm_up: float = WARM_UP
 
     def step(self, t: int) -> float:
         """Return the step after batch `t`, counted from 0."""
         if self.total is None:
             return STREAM_STEP * min(1.0, (t + 1) / STREAM_RISE)
-        rise = (t + 1) / (WARM_UP * self.total)
-        return LARGEST_STEP * min(1.0, rise) * (1 - t / self.total)
+        rise = (t + 1) / (self.warm_up * self.total)
+        return self.largest * min(1.0, rise) * (1 - t / self.total)
 
 
 @dataclass
@@ -189,6 +201,8 @@ def train_in_batches(
     block: int = 1,
     validate: Callable[[Array], float] | None = None,
     report: Callable[[str], None] | None = None,
+    evidence: Evidence | None = None,
+    schedule_of: Callable[[int], Schedule] = Schedule,
 ) -> Outcome:
     """Minimise the mean of `objective` over its batches from `theta`.
 
@@ -206,8 +220,10 @@ def train_in_batches(
         Draws the batches and the signs of the output factors.
     block : int
         Rows that are looked up together.
-    validate, report : callable, optional
+    validate, report, evidence : optional
         As for :func:`skgn.training.full_batch.train`, once per pass.
+    schedule_of : callable, optional
+        Returns the schedule for a number of batches.
 
     Returns
     -------
@@ -238,13 +254,19 @@ def train_in_batches(
     stopping.start(here.cost, validation)
     first.recycle(here)
     per_pass = max(round(m / batch_size), 1)
-    schedule = Schedule(per_pass * stopping.max_iter)
-    rates = (schedule.step(t) for t in range(per_pass * stopping.max_iter))
+    total = per_pass * stopping.max_iter
+    schedule = schedule_of(total)
+    rates = (schedule.step(t) for t in range(total))
 
-    damping = factors.damping - objective.alpha
+    alpha = best_alpha = objective.alpha
     while True:
-        seconds = perf_counter() - start
-        history.append(**row, damping=damping, seconds=seconds, validation=validation)
+        history.append(
+            **row,
+            damping=factors.damping,
+            alpha=alpha,
+            seconds=perf_counter() - start,
+            validation=validation,
+        )
         if report:
             report(history.line())
         if stopping.reason is None and len(history.rows) > stopping.max_iter:
@@ -256,7 +278,7 @@ def train_in_batches(
         if means is None:
             stopping.reason = "diverged"
             break
-        row = means
+        row, alpha = means, objective.alpha
         stopping.cost_reached(row["cost"])
         if validate:
             validation = validate(descent.theta)
@@ -265,13 +287,22 @@ def train_in_batches(
             is_best = row["objective"] <= lowest
         if is_best:
             best[:], kept, lowest = descent.theta, row, row["objective"]
+            best_alpha = alpha
+        if evidence and stopping.reason is None and len(history.rows) < stopping.max_iter:
+            theta = descent.theta
+            squared_norm = objective.network.weight_inner(theta, theta)
+            moved = evidence.next(alpha, factors.spectra, squared_norm, row["cost"])
+            objective = replace(objective, alpha=moved)
     if stopping.reason != "diverged" and not validate:
-        best, kept = descent.theta, row  # the schedule's end, not its lowest mean
+        # the schedule's end, not its lowest mean
+        best, kept, best_alpha = descent.theta, row, objective.alpha
     return Outcome(
         best,
         kept["objective"],
         kept["cost"],
         history.to_dict(),
-        damping,
+        factors.damping,
         stopping.reason,
+        best_alpha,
+        effective_parameters(factors.spectra, best_alpha),
     )

@@ -24,7 +24,8 @@ import numpy as np
 from skgn.model.inputs import Standardisation
 from skgn.model.network import Network
 from skgn.model.running_columns import RunningColumns
-from skgn.steps.running_kronecker import RunningFactors
+from skgn.steps.running_kronecker import REFRESH, RunningFactors
+from skgn.training.evidence import TEMPERED, Evidence
 from skgn.training.mini_batch import Descent
 from skgn.typing import Array
 
@@ -51,12 +52,18 @@ class Stream:
     descent : Descent
     random_state : RandomState
         Draws the batches and the signs of the output factors.
+    alpha : float
+        Penalty of the next chunk.
+    mean_target : ndarray of shape (K,)
+        Weighted mean prediction of a constant.
     """
 
     statistics: RunningColumns
     columns: Standardisation
     descent: Descent
     random_state: np.random.RandomState
+    alpha: float
+    mean_target: Array
 
     @classmethod
     def begin(
@@ -66,20 +73,48 @@ class Stream:
         columns: Standardisation,
         damping: float,
         random_state: np.random.RandomState,
+        alpha: float,
+        mean_target: Array,
     ) -> "Stream":
         """Begin a stream at weights for columns standardised so."""
         factors = RunningFactors(statistics.factor(columns, theta.dtype), damping)
         descent = Descent(theta, np.zeros_like(theta), factors, theta.copy())
-        return cls(statistics, columns, descent, random_state)
+        return cls(statistics, columns, descent, random_state, alpha, mean_target)
 
     def moved(
-        self, network: Network, statistics: RunningColumns, columns: Standardisation
+        self,
+        network: Network,
+        statistics: RunningColumns,
+        columns: Standardisation,
+        mean_target: Array,
     ) -> "Stream":
-        """Take note of more rows: weights and factor are for `columns` from now on."""
-        stream = replace(self.in_columns(network, columns), statistics=statistics)
+        """Take note of more rows: weights and factor are for `columns` from now on.
+
+        `mean_target` is that of the new rows.
+        """
+        share = 1 - self.statistics.total / statistics.total
+        mean_target = self.mean_target + share * (mean_target - self.mean_target)
+        stream = self.in_columns(network, columns)
+        stream = replace(stream, statistics=statistics, mean_target=mean_target)
         factor = statistics.factor(columns, self.descent.theta.dtype)
         stream.descent.factors.replace_input_factor(factor)
         return stream
+
+    def with_evidence(
+        self, network: Network, steps: int, cost: float, null_cost: float
+    ) -> "Stream":
+        """Move the penalty if the factors are new since `steps` steps of the stream.
+
+        The costs are those of the latest rows.
+        """
+        if self.descent.steps // REFRESH == steps // REFRESH:
+            return self
+        theta = self.descent.theta
+        rule = Evidence(self.statistics.total, null_cost, TEMPERED, wait=0)
+        squared_norm = network.weight_inner(theta, theta)
+        spectra = self.descent.factors.spectra
+        alpha = rule.next(self.alpha, spectra, squared_norm, cost)
+        return replace(self, alpha=alpha)
 
     def in_columns(self, network: Network, columns: Standardisation) -> "Stream":
         """Re-express weights, their mean and velocity for other columns, in place."""

@@ -96,10 +96,11 @@ def test_direction_is_minus_the_dense_inverse_times_the_gradient(name):
     S = oracles.input_factors(case.loss, *case.rows, case.weights)
     S[0] = case.input_factor().to_dense()  # rows count by w, whatever the depth
     gammas = sampled_output_grams(case.evaluation(), np.random.RandomState(3))
+    damping = 0.07 + case.objective().alpha
     start = 0
     for S_l, gamma in zip(S, gammas, strict=True):
         stop = start + len(S_l) * len(gamma)
-        part = split_inverse(S_l, gamma, 0.07) @ here.gradient[start:stop]
+        part = split_inverse(S_l, gamma, damping) @ here.gradient[start:stop]
         assert_allclose(D[start:stop], -part, rtol=1e-7, atol=1e-9)
         start = stop
     assert stop == len(D)
@@ -151,7 +152,7 @@ def test_another_input_factor_counts_at_once():
     assert factors.refreshes == before + 1
     gamma = factors.output_grams[0]
     stop = other.side * len(gamma)
-    inverse = split_inverse(other.to_dense(), gamma, 0.1)
+    inverse = split_inverse(other.to_dense(), gamma, 0.1 + here.objective.alpha)
     assert_allclose(D[:stop], -inverse @ here.gradient[:stop], rtol=1e-8, atol=1e-10)
 
 

@@ -30,6 +30,10 @@ class Faulty:
         self.step = KroneckerStep(case.input_factor(), passes)
         self.faults = chain(faults, repeat(None))
 
+    @property
+    def spectra(self):
+        return self.step.spectra
+
     def propose(self, here, damping):
         fault = next(self.faults)
         if fault == "error":
@@ -317,6 +321,7 @@ class Along:
     """A step along a given direction, at any point."""
 
     largest_curvature = 0.0
+    spectra = ()
 
     def __init__(self, direction):
         self.direction = direction

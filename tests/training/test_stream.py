@@ -44,13 +44,15 @@ def test_moved_re_expresses_weights_mean_and_velocity():
     first = RunningColumns.of(X, np.ones(20))
     old = first.standardisation("float64")
     theta = rng.normal(size=network.size)
-    stream = Stream.begin(theta, first, old, 0.1, np.random.RandomState(0))
+    signs = np.random.RandomState(0)
+    stream = Stream.begin(theta, first, old, 0.1, signs, 0.01, np.array([0.2, 0.8]))
     stream.descent.velocity[:] = rng.normal(size=network.size)
     stream.descent.mean[:] = rng.normal(size=network.size)
     before = deepcopy(stream)
     more = first.merged(RunningColumns.of(5 + 3 * rng.normal(size=(30, 3)), np.ones(30)))
     new = more.standardisation("float64")
-    moved = stream.moved(network, more, new)
+    moved = stream.moved(network, more, new, np.array([0.7, 0.3]))
+    assert_allclose(moved.mean_target, [0.5, 0.5])  # 20 rows and 30
     assert moved.columns is new
     assert moved.statistics is more
 
@@ -77,7 +79,8 @@ def test_begin_copies_the_weights_into_their_mean():
     statistics = RunningColumns.of(np.eye(3), np.ones(3))
     theta = np.ones(network.size)
     by = statistics.standardisation("float64")
-    stream = Stream.begin(theta, statistics, by, 0.1, np.random.RandomState(0))
+    signs = np.random.RandomState(0)
+    stream = Stream.begin(theta, statistics, by, 0.1, signs, 0.01, np.ones(2))
     assert np.array_equal(stream.descent.mean, theta)
     assert not np.shares_memory(stream.descent.mean, stream.descent.theta)
     assert not stream.descent.velocity.any()
