@@ -199,11 +199,12 @@ class BaseGaussNewtonMLP(Training, Streaming, BaseEstimator, ABC):
             )
         intercepts = self._loss.mean_link(self._mean_target(rows))
         # the search for a penalty must not change what the same one, given, leads to
-        search_state = deepcopy(random_state)
         if earlier is None:
             layers = network.initial_weights(random_state, intercepts)
             theta = fresh = _entered(layers, first, rows.X.dtype)
+            search_state = deepcopy(random_state)
         else:
+            search_state = deepcopy(random_state)
             layers = network.initial_weights(search_state, intercepts)
             fresh = _entered(layers, first, rows.X.dtype)
             layers = self._continued_weights(*earlier, network, first.columns)

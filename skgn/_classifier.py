@@ -51,11 +51,20 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         passes down only what it does not explain. They need `safeguard` to converge on
         more than one hidden layer, take more time than "kronecker", and at the same `tol`
         often end at a higher objective.
-    alpha : float, default=1e-4
+    alpha : "auto" or float, default="auto"
         L2 penalty of the mean cost, on weights and not on intercepts, as in
         scikit-learn's generalised linear models. `MLPClassifier` divides its `alpha` by
         the number of rows: its ``alpha=1`` is ``alpha=1 / n_samples`` here. The first
         layer is penalised in standardised columns if `standardize` is True.
+
+        "auto" finds it. Below 400 rows the fit itself adapts it by the evidence, the
+        probability of the labels given the penalty, and no row is held out. From 400
+        rows on a search comes first: 15 % of the rows (300 at least, or a third; 5,000 at
+        most) are held out, or those of early stopping serve; others, 50,000 at most, are
+        trained on by the evidence and then at ever weaker penalties, as long as the
+        log-loss of the held-out rows falls. The fit then takes all rows, as if the
+        penalty had been given. The evidence depends on the sum of the row weights, which
+        stands for the number of rows. With the thread's solvers, "auto" is 1e-4.
     damping : float, default=None
         Initial Levenberg-Marquardt damping, positive; adapted during the fit. None is
         0.01. For the thread's solvers it is in the unit of the summed cost, None is 1,
@@ -124,11 +133,18 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
     random_state : int, RandomState instance or None, default=None
         Draws the initial weights, the validation split and the mini-batches.
     verbose : bool or int, default=False
-        Print a line per iteration or pass: cost, gradient norm, damping, gain ratio,
-        step, validation.
+        Print a line per penalty that is tried, and one per iteration or pass: cost,
+        gradient norm, damping, penalty, gain ratio, step, validation.
 
     Attributes
     ----------
+    alpha_ : float
+        The penalty of the fit: the one given, or found; in a stream that of the latest
+        chunk.
+    alpha_path_ : dict of ndarray of shape (n_points,), or None
+        Where rows were held out to find the penalty: the penalties that were tried,
+        "alpha", the evidence's first, and the log-loss of the held-out rows, "log_loss".
+        `alpha_` is one of them times the share of the rows that were trained on.
     classes_ : ndarray of shape (n_classes,)
         Class labels in sorted order; the numbers of the labels for multilabel targets.
     class_weight_ : ndarray of shape (n_classes,)
@@ -142,6 +158,10 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         Centre and scale of the columns, float64; zeros and ones where `standardize` is
         False. Predictions standardise with them: intercepts folded for raw `X` lose
         digits where a column's mean is many deviations.
+    n_effective_parameters_ : float
+        Number of well-determined parameters, ``γ = Σ e / (e + alpha_)`` over the
+        eigenvalues e of the Kronecker blocks for the weights; NaN with the thread's
+        solvers.
     n_iter_ : int
         Number of iterations, rejected trials included; of passes in mini-batches; of
         calls in a stream.
@@ -160,7 +180,7 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         Smallest value of `loss_curve_`; None with early stopping.
     loss_curve_ : list of float, length ``n_iter_ + 1``
         Penalised objective at the start and after each iteration. It never rises, unless
-        ``safeguard=None``. In mini-batches that of a first batch and the mean over the
+        ``safeguard=None``, or where the penalty itself rises ("auto", few rows). In mini-batches that of a first batch and the mean over the
         batches of each pass, which may rise. A stream has an entry per call, and none for
         the start.
     validation_scores_ : list of float or None, length ``n_iter_ + 1``
@@ -178,7 +198,7 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
     history_ : dict of ndarray of shape (`n_iter_` + 1,)
         One entry for the start and one per iteration or pass: "objective", "cost",
         "gradient_norm", "damping" (after the iteration, in the unit of the mean cost: for
-        the thread's solvers divided by the sum of weights), "gain_ratio" (NaN where there
+        the thread's solvers divided by the sum of weights), "alpha", "gain_ratio" (NaN where there
         was no trial), "step_length" (norm of the change of the weights, 0 where the trial
         was rejected), "seconds" (since the start of the iterations)
         and "validation". In mini-batches means over a pass.
@@ -206,6 +226,9 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
     ----------
     J. Martens and R. Grosse, "Optimizing neural networks with Kronecker-factored
     approximate curvature", ICML 2015.
+
+    D. MacKay, "A practical Bayesian framework for backpropagation networks", Neural
+    Computation 4, 1992.
 
     Examples
     --------
@@ -344,7 +367,7 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         of the columns last from call to call: when a column's centre or scale moves, the
         first layer is re-expressed so that the function of raw `X` stays what it is.
         After :meth:`fit`, the stream goes on from its weights. `max_iter`, `tol` and
-        `cost_threshold` have no effect here; ``batch_size="auto"`` is up to 128 rows.
+        `cost_threshold` have no effect here; ``alpha="auto"`` is adapted by the evidence; ``batch_size="auto"`` is up to 128 rows.
 
         Parameters
         ----------
