@@ -180,9 +180,9 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         Smallest value of `loss_curve_`; None with early stopping.
     loss_curve_ : list of float, length ``n_iter_ + 1``
         Penalised objective at the start and after each iteration. It never rises, unless
-        ``safeguard=None``, or where the penalty itself rises ("auto", few rows). In mini-batches that of a first batch and the mean over the
-        batches of each pass, which may rise. A stream has an entry per call, and none for
-        the start.
+        ``safeguard=None``, or where the penalty itself rises ("auto", few rows). In
+        mini-batches that of a first batch and the mean over the batches of each pass,
+        which may rise. A stream has an entry per call, and none for the start.
     validation_scores_ : list of float or None, length ``n_iter_ + 1``
         Validation log-loss at the start and after each iteration: a loss, lower is
         better, where `MLPClassifier` keeps the accuracy. None without early stopping.
@@ -198,10 +198,10 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
     history_ : dict of ndarray of shape (`n_iter_` + 1,)
         One entry for the start and one per iteration or pass: "objective", "cost",
         "gradient_norm", "damping" (after the iteration, in the unit of the mean cost: for
-        the thread's solvers divided by the sum of weights), "alpha", "gain_ratio" (NaN where there
-        was no trial), "step_length" (norm of the change of the weights, 0 where the trial
-        was rejected), "seconds" (since the start of the iterations)
-        and "validation". In mini-batches means over a pass.
+        the thread's solvers divided by the sum of weights), "alpha", "gain_ratio" (NaN
+        where there was no trial), "step_length" (norm of the change of the weights, 0
+        where the trial was rejected), "seconds" (since the start of the iterations) and
+        "validation". In mini-batches means over a pass.
         ``pandas.DataFrame(est.history_)`` makes a table of it.
     n_features_in_ : int
         Number of columns seen in :meth:`fit`.
@@ -367,7 +367,8 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         of the columns last from call to call: when a column's centre or scale moves, the
         first layer is re-expressed so that the function of raw `X` stays what it is.
         After :meth:`fit`, the stream goes on from its weights. `max_iter`, `tol` and
-        `cost_threshold` have no effect here; ``alpha="auto"`` is adapted by the evidence; ``batch_size="auto"`` is up to 128 rows.
+        `cost_threshold` have no effect here; ``alpha="auto"`` is adapted by the evidence,
+        and ``batch_size="auto"`` is up to 128 rows.
 
         Parameters
         ----------
