@@ -5,7 +5,7 @@ import platform
 import statistics
 import warnings
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 import scipy
@@ -17,17 +17,26 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
 
 import skgn
+from skgn import GaussNewtonMLPClassifier
+
+try:
+    import torch
+except ImportError:
+    torch = None
 
 FLOATS = (np.float64, np.float32)
 
 
-def fit_seconds(model, X, y):
-    """Fit and return the seconds it took; reaching the last iteration is no news."""
+def fit_seconds(model, X, y, clock=process_time):
+    """Fit and return the seconds it took; reaching the last iteration is no news.
+
+    Processor time: on one thread it is the time of the fit, whatever else is running.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        start = perf_counter()
+        start = clock()
         model.fit(X, y)
-        return perf_counter() - start
+        return clock() - start
 
 
 def loss_of(model, X, y):
@@ -73,6 +82,11 @@ def mlp(layers, seed, max_iter, **parameters):
     )
 
 
+def all_rows(layers=(100,), **parameters):
+    """Return a skgn model that takes all rows at each iteration."""
+    return GaussNewtonMLPClassifier(layers, batch_size=None, **parameters)
+
+
 def adam_epochs_to(target, model, X, y, X_eval, y_eval, most, every=1):
     """Count adam's epochs to a log-loss; returns (epochs or None, best log-loss)."""
     best, classes = np.inf, np.unique(y)
@@ -116,10 +130,27 @@ def markdown(rows):
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def machine():
+def processor():
+    """Return the name of the processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        names = [line.split(":")[1] for line in lines if line.startswith("model name")]
+        return names[0].strip()
+    except (OSError, IndexError):
+        return platform.processor() or platform.machine()
+
+
+def machine(how="one thread, processor time"):
     """Return a line on versions and hardware."""
+    packages = {
+        "skgn": skgn,
+        "scikit-learn": sklearn,
+        "numpy": np,
+        "scipy": scipy,
+        "torch": torch,
+    }
+    versions = [f"{name} {p.__version__}" for name, p in packages.items() if p]
     return (
-        f"skgn {skgn.__version__}, scikit-learn {sklearn.__version__}, "
-        f"numpy {np.__version__}, scipy {scipy.__version__}, "
-        f"Python {platform.python_version()}, {platform.machine()}, one thread"
+        f"{', '.join(versions)}, Python {platform.python_version()}, {processor()} "
+        f"({platform.machine()}), {how}"
     )

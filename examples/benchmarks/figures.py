@@ -1,0 +1,177 @@
+"""The figures of the page."""
+
+import numpy as np
+from cases import all_cases, quick_cases
+from scaling import slope
+from summary import METHODS, PEERS, ratio
+
+try:
+    import matplotlib
+except ImportError:
+    matplotlib = None
+else:
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+COLOURS = {"adam": "#1f77b4", "lbfgs": "#2ca02c", "torch": "#9467bd", "skgn": "#d62728"}
+CURVES = ("letter", "electricity", "generated", "mnist (100,)")
+SLOPES = {"rows": 10_000, "columns": 300}  # sizes from which slopes are fitted
+
+
+def draw(store, folder):
+    """Draw what there is; return the names of the files."""
+    if matplotlib is None:
+        print("no figures: matplotlib is not installed")
+        return {}
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = {}
+    if store.cases:
+        figures["ratios"] = _ratios(store.cases)
+        figures["curves"] = _curves(store.cases)
+    for size in ("rows", "columns"):
+        if size in store.parts:
+            figures[size] = _scaling(store.parts[size]["rows"], size)
+    names = {}
+    for name, figure in figures.items():
+        if figure is not None:
+            names[name] = f"benchmark_{name}.png"
+            figure.savefig(folder / names[name], dpi=110)
+            plt.close(figure)
+    return names
+
+
+def _ratios(cases):
+    order = [case.name for case in [*all_cases(), *quick_cases()]]
+    names = [name for name in order if name in cases]
+    names = [name for name in names if ratio(cases[name], "adam") is not None]
+    if not names:
+        return None
+    figure, axes = plt.subplots(
+        figsize=(8, 1.4 + 0.33 * len(names)), layout="constrained"
+    )
+    values = {peer: [ratio(cases[name], peer) for name in names] for peer in PEERS}
+    known = [v for column in values.values() for v in column if v]
+    never = 0.6 * min([*known, 1.0])
+    for offset, (peer, heading) in zip((-0.18, 0, 0.18), PEERS.items(), strict=True):
+        column = values[peer]
+        y = np.arange(len(names)) + offset
+        there = [i for i, value in enumerate(column) if value]
+        missing = [i for i, value in enumerate(column) if value == 0]
+        if there:
+            axes.plot(
+                [column[i] for i in there],
+                y[there],
+                "o",
+                color=COLOURS[peer],
+                label=heading,
+            )
+        if missing:
+            axes.plot([never] * len(missing), y[missing], "x", color=COLOURS[peer])
+    axes.axvline(1, color="black", linewidth=1)
+    axes.set_xscale("log")
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    for i in range(1, len(names)):
+        axes.axhline(i - 0.5, color="black", linewidth=0.4, alpha=0.25)
+    axes.grid(axis="x", which="both", alpha=0.25)
+    axes.set_xlabel("peer's seconds / skgn's seconds (right of the line: skgn is faster)")
+    crosses = any(0 in column for column in values.values())
+    axes.set_title(
+        "Time to the peer's own best validation log-loss × 1.01"
+        + ("\n× at the left: skgn never reaches it" if crosses else ""),
+        fontsize=11,
+    )
+    axes.xaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
+    axes.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+    low, high = axes.get_xlim()
+    ticks = [t for t in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200) if low < t < high]
+    axes.set_xticks(ticks)
+    figure.legend(title="peer", loc="outside right upper")
+    return figure
+
+
+def _curves(cases):
+    names = [name for name in CURVES if name in cases] or list(cases)[:2]
+    columns = min(2, len(names))
+    figure, grid = plt.subplots(
+        -(-len(names) // columns),
+        columns,
+        figsize=(8.5, 3.3 * -(-len(names) // columns)),
+        layout="constrained",
+        squeeze=False,
+    )
+    handles = {}
+    for axes, name in zip(grid.flat, names, strict=False):
+        runs, losses = cases[name]["runs"], []
+        for run, heading in METHODS.items():
+            points = runs.get(run, {}).get("0")
+            if not points or any(p[2] is None for p in points):
+                continue
+            seconds, loss = zip(*[(p[1], p[2]) for p in points], strict=True)
+            losses += [min(loss), *([loss[0]] if run in ("skgn", "torch") else [])]
+            handles[heading] = axes.plot(seconds, _drawn(run, loss), **_style(run))[0]
+        axes.set(title=name, xscale="log", yscale="log")
+        if losses:
+            axes.set_ylim(0.93 * min(losses), 1.1 * max(losses))
+        axes.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%.2g"))
+        axes.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+        low, high = axes.get_ylim()
+        if high / low < 10:
+            ticks = np.unique(
+                [float(f"{t:.2g}") for t in np.geomspace(low, high, 6)[1:-1]]
+            )
+            axes.set_yticks(ticks)
+        axes.grid(alpha=0.25)
+    for axes in grid.flat[len(names) :]:
+        axes.set_axis_off()
+    for axes in grid[-1]:
+        axes.set_xlabel("seconds")
+    for axes in grid[:, 0]:
+        axes.set_ylabel("validation log-loss")
+    figure.legend(handles.values(), handles, loc="outside lower center", ncols=4)
+    return figure
+
+
+def _drawn(run, loss):
+    """Return the running minimum of a trajectory, complete fits as they are."""
+    return np.minimum.accumulate(loss) if run in ("adam", "lbfgs") else loss
+
+
+def _style(run):
+    if run in ("skgn", "torch"):
+        return {"color": COLOURS[run], "marker": "o", "markersize": 4}
+    if run in COLOURS:
+        return {"color": COLOURS[run]}
+    marks = {
+        "HistG": ("s", "#8c564b"),
+        "Logis": ("^", "#7f7f7f"),
+        "adam,": ("D", "#17becf"),
+    }
+    marker, colour = marks[run.removeprefix("default ")[:5]]
+    return {"color": colour, "marker": marker, "linestyle": ""}
+
+
+def _scaling(rows, size):
+    figure, axes = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
+    series = {
+        "skgn s, default fit": ("skgn, default fit", "#d62728", "o-"),
+        "skgn s per pass": ("skgn, one pass", "#d62728", "s--"),
+        "adam s per pass": ("adam, one epoch", "#1f77b4", "s--"),
+    }
+    for key, (label, colour, style) in series.items():
+        points = [(row["size"], row[key]) for row in rows if key in row]
+        if not points:
+            continue
+        fitted = slope(rows, key, SLOPES[size])
+        note = "" if fitted is None else f" (slope {fitted:.2f})"
+        axes.loglog(*zip(*points, strict=True), style, color=colour, label=label + note)
+    axes.set_xlabel(
+        {"rows": "rows, of 50 columns", "columns": "columns, of 4,000 rows"}[size]
+    )
+    axes.set_ylabel("seconds, one thread")
+    axes.set_title(
+        f"Cost against {size}; slopes from {SLOPES[size]:,} {size} on", fontsize=11
+    )
+    axes.grid(which="major", alpha=0.3)
+    axes.legend()
+    return figure
