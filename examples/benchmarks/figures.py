@@ -2,7 +2,7 @@
 
 import numpy as np
 from cases import all_cases, quick_cases
-from scaling import slope
+from scaling import SERIES, slope
 from summary import METHODS, PEERS, ratio
 
 try:
@@ -14,7 +14,7 @@ else:
     import matplotlib.pyplot as plt
 
 COLOURS = {"adam": "#1f77b4", "lbfgs": "#2ca02c", "torch": "#9467bd", "skgn": "#d62728"}
-CURVES = ("letter", "electricity", "generated", "mnist (100,)")
+CURVES = ("letter", "nursery", "electricity", "adult", "generated", "mnist (100,)")
 SLOPES = {"rows": 10_000, "columns": 300}  # sizes from which slopes are fitted
 
 
@@ -28,9 +28,8 @@ def draw(store, folder):
     if store.cases:
         figures["ratios"] = _ratios(store.cases)
         figures["curves"] = _curves(store.cases)
-    for size in ("rows", "columns"):
-        if size in store.parts:
-            figures[size] = _scaling(store.parts[size]["rows"], size)
+    if {"rows", "columns"} <= set(store.parts):
+        figures["scaling"] = _scaling(store.parts)
     names = {}
     for name, figure in figures.items():
         if figure is not None:
@@ -43,13 +42,13 @@ def draw(store, folder):
 def _ratios(cases):
     order = [case.name for case in [*all_cases(), *quick_cases()]]
     names = [name for name in order if name in cases]
-    names = [name for name in names if ratio(cases[name], "adam") is not None]
+    names = [name for name in names if ratio(cases[name], "adam", "adam") is not None]
     if not names:
         return None
     figure, axes = plt.subplots(
         figsize=(8, 1.4 + 0.33 * len(names)), layout="constrained"
     )
-    values = {peer: [ratio(cases[name], peer) for name in names] for peer in PEERS}
+    values = {peer: [ratio(cases[name], peer, peer) for name in names] for peer in PEERS}
     known = [v for column in values.values() for v in column if v]
     never = 0.6 * min([*known, 1.0])
     for offset, (peer, heading) in zip((-0.18, 0, 0.18), PEERS.items(), strict=True):
@@ -146,32 +145,32 @@ def _style(run):
         "HistG": ("s", "#8c564b"),
         "Logis": ("^", "#7f7f7f"),
         "adam,": ("D", "#17becf"),
+        "skgn": ("*", COLOURS["skgn"]),
     }
     marker, colour = marks[run.removeprefix("default ")[:5]]
     return {"color": colour, "marker": marker, "linestyle": ""}
 
 
-def _scaling(rows, size):
-    figure, axes = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
-    series = {
-        "skgn s, default fit": ("skgn, default fit", "#d62728", "o-"),
-        "skgn s per pass": ("skgn, one pass", "#d62728", "s--"),
-        "adam s per pass": ("adam, one epoch", "#1f77b4", "s--"),
+def _scaling(parts):
+    figure, grid = plt.subplots(1, 2, figsize=(9.5, 4.2), layout="constrained")
+    styles = {
+        "skgn s, default fit": (COLOURS["skgn"], "o-"),
+        "skgn s per pass": (COLOURS["skgn"], "s--"),
+        "adam s per pass": (COLOURS["adam"], "s--"),
     }
-    for key, (label, colour, style) in series.items():
-        points = [(row["size"], row[key]) for row in rows if key in row]
-        if not points:
-            continue
-        fitted = slope(rows, key, SLOPES[size])
-        note = "" if fitted is None else f" (slope {fitted:.2f})"
-        axes.loglog(*zip(*points, strict=True), style, color=colour, label=label + note)
-    axes.set_xlabel(
-        {"rows": "rows, of 50 columns", "columns": "columns, of 4,000 rows"}[size]
-    )
-    axes.set_ylabel("seconds, one thread")
-    axes.set_title(
-        f"Cost against {size}; slopes from {SLOPES[size]:,} {size} on", fontsize=11
-    )
-    axes.grid(which="major", alpha=0.3)
-    axes.legend()
+    labels = {"rows": "rows, of 50 columns", "columns": "columns, of 4,000 rows"}
+    for axes, (size, label) in zip(grid, labels.items(), strict=True):
+        rows = parts[size]["rows"]
+        for key, (colour, style) in styles.items():
+            points = [(row["size"], row[key]) for row in rows if key in row]
+            fitted = slope(rows, key, SLOPES[size])
+            note = "" if fitted is None else f": slope {fitted:.2f}"
+            axes.loglog(
+                *zip(*points, strict=True), style, color=colour, label=SERIES[key] + note
+            )
+        axes.set_xlabel(label)
+        axes.set_title(f"slopes from {SLOPES[size]:,} {size} on", fontsize=11)
+        axes.grid(which="major", alpha=0.3)
+        axes.legend()
+    grid[0].set_ylabel("seconds, one thread")
     return figure

@@ -14,6 +14,12 @@ from tools import fit_seconds, median, mlp
 from skgn import GaussNewtonMLPClassifier
 
 PASSES = 5
+#: Columns of the tables that are drawn, and their names.
+SERIES = {
+    "skgn s, default fit": "skgn, default fit",
+    "skgn s per pass": "skgn, one pass",
+    "adam s per pass": "adam, one epoch",
+}
 LONGEST = 90.0  # seconds of one default fit; a longer one is left out
 ROWS = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
 COLUMNS = (10, 30, 100, 300, 1_000, 3_000, 5_000)

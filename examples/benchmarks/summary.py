@@ -1,11 +1,11 @@
-"""What the raw runs of the comparison say: times to targets, ratios, default fits."""
+"""What the raw runs of the comparison say: times to targets and their ratios."""
 
 import numpy as np
 from runs import ACCURACY_SLACK, SLACK, reaches
-from tools import cell, median
+from tools import median
 
 PEERS = {"adam": "adam", "lbfgs": "L-BFGS", "torch": "torch AdamW"}
-#: Columns of the tables over all methods: the run they are taken from, and their heading.
+#: The methods that are compared at adam's target: their run, and their name.
 METHODS = {
     "adam": "adam",
     "default adam, early stopping": "adam, early stopping",
@@ -13,6 +13,7 @@ METHODS = {
     "torch": "torch AdamW",
     "default HistGradientBoosting": "HistGradientBoosting",
     "default LogisticRegression": "LogisticRegression",
+    "default skgn": "skgn, default fit",
     "skgn": "skgn",
 }
 
@@ -49,25 +50,89 @@ def seconds_of(points):
 
 
 def reached(points):
-    """Return how many repeats reach the target, as text."""
+    """Return how many runs reach the target, as text."""
     return f"{sum(p is not None for p in points)} of {len(points)}"
 
 
-def ratio(entry, peer):
-    """Return the median over repeats of peer's seconds over skgn's, 0 for never; None."""
-    theirs = times_to(entry, peer, peer, "loss")
-    ours = times_to(entry, "skgn", peer, "loss")
-    if not ours or len(ours) != len(theirs):
+def ratio(entry, run, peer, metric="loss"):
+    """Return the median seconds of a run over skgn's, to a peer's target.
+
+    0 where skgn never gets there, infinite where the other does not, None where neither
+    does or either is not measured.
+    """
+    theirs, ours = (times_to(entry, name, peer, metric) for name in (run, "skgn"))
+    if not theirs or not ours:
         return None
-    pairs = zip(theirs, ours, strict=True)
-    return median([0.0 if our is None else their[1] / our[1] for their, our in pairs])
+    theirs, ours = seconds_of(theirs), seconds_of(ours)
+    if np.isinf(theirs) and np.isinf(ours):
+        return None
+    return 0.0 if np.isinf(ours) else theirs / ours
 
 
 def geometric_mean(values):
-    """Return the geometric mean; 0 if any value is."""
-    if not values:
+    """Return the geometric mean; nan if there is none, as for 0 with infinity."""
+    values = np.asarray(values, float)
+    if not len(values) or (0 in values and np.inf in values):
+        return np.nan
+    return 0.0 if 0 in values else float(np.exp(np.mean(np.log(values))))
+
+
+def number(value):
+    """Format a ratio: two digits are all that it is worth."""
+    if value is None:
+        return ""
+    if np.isnan(value):
+        return "–"
+    if np.isinf(value) or value == 0:
+        return "∞" if value else "0"
+    digits = 2 if value < 1 else 1 if value < 20 else 0
+    return f"{value:.{digits}f}"
+
+
+def ratios_of(cases, run, peer, metric="loss"):
+    """Return the ratios over cases, by name, where there are any."""
+    ratios = {name: ratio(entry, run, peer, metric) for name, entry in cases.items()}
+    return {name: value for name, value in ratios.items() if value is not None}
+
+
+def own_targets(cases):
+    """Return a row per peer: skgn's times to the peer's own best."""
+    kinds = [(peer, "loss", f"{name}: log-loss") for peer, name in PEERS.items()]
+    kinds.insert(1, ("adam", "accuracy", "adam: accuracy"))
+    rows = [
+        _summary(cases, peer, peer, metric, heading) for peer, metric, heading in kinds
+    ]
+    return [row for row in rows if row]
+
+
+def adam_targets(cases):
+    """Return a row per method: everyone's times to adam's best log-loss."""
+    runs = [run for run in METHODS if run != "skgn"]
+    rows = [_summary(cases, run, "adam", "loss", METHODS[run]) for run in runs]
+    return [row for row in rows if row]
+
+
+def _summary(cases, run, peer, metric, heading):
+    ratios = ratios_of(cases, run, peer, metric)
+    if not ratios:
         return None
-    return float(np.exp(np.mean(np.log(values)))) if min(values) > 0 else 0.0
+    values = list(ratios.values())
+    finite = [value for value in values if 0 < value < np.inf]
+    least, most = min(ratios, key=ratios.get), max(ratios, key=ratios.get)
+    row = {
+        "peer": heading,
+        "data sets": len(values),
+        "skgn faster on": sum(value > 1 for value in values),
+        "geometric mean, both get there": number(geometric_mean(finite)),
+        "geometric mean, all": number(geometric_mean(values)),
+        "median, all": number(median(values)),
+        "least": f"{number(ratios[least])} ({least})",
+        "most": f"{number(ratios[most])} ({most})",
+    }
+    for name, words in (("skgn", "skgn"), (run, "peer")):
+        points = [p for c in cases for p in times_to(cases[c], name, peer, metric)]
+        row[f"{words} gets there in"] = f"{reached(points)} runs"
+    return row
 
 
 def ratio_rows(cases):
@@ -76,8 +141,9 @@ def ratio_rows(cases):
     for name, entry in cases.items():
         row = {"data": name, "rows x columns, classes": shape(entry)}
         for peer, heading in PEERS.items():
-            value = ratio(entry, peer)
-            row[f"{heading} / skgn"] = "" if value is None else number(value)
+            row[heading] = number(ratio(entry, peer, peer))
+            if peer == "adam":
+                row["adam's accuracy"] = number(ratio(entry, peer, peer, "accuracy"))
         rows.append(row)
     return rows
 
@@ -88,137 +154,31 @@ def shape(entry):
     return f"{rows:,} x {columns}, {classes}"
 
 
-def number(value):
-    """Format a ratio: two digits are all that it is worth."""
-    return "never" if value == 0 else f"{value:.1f}" if value < 20 else f"{value:.0f}"
-
-
-def ratio_summary(cases):
-    """Return the geometric means and the extremes over cases, a row per peer."""
-    rows = []
+def verdicts(cases):
+    """Return a sentence per peer on where skgn wins and where it loses."""
+    sentences = []
     for peer, heading in PEERS.items():
-        ratios = {name: ratio(entry, peer) for name, entry in cases.items()}
-        ratios = {name: value for name, value in ratios.items() if value is not None}
+        ratios = ratios_of(cases, peer, peer)
         if not ratios:
             continue
-        points = [
-            p for name in ratios for p in times_to(cases[name], "skgn", peer, "loss")
-        ]
-        values = list(ratios.values())
-        positive = [value for value in values if value > 0]
-        least, most = min(ratios, key=ratios.get), max(ratios, key=ratios.get)
-        rows.append(
-            {
-                "peer": heading,
-                "data sets": len(ratios),
-                "skgn is faster on": sum(value > 1 for value in values),
-                "geometric mean of peer / skgn": number(
-                    geometric_mean(list(ratios.values()))
-                ),
-                "without those never reached": number(geometric_mean(positive) or 0),
-                "least": f"{number(ratios[least])} ({least})",
-                "most": f"{number(ratios[most])} ({most})",
-                "skgn reaches the target in": reached(points) + " runs",
-            }
-        )
-    return rows
+        wins = sum(value > 1 for value in ratios.values())
+        slower = [f"{n} ({number(r)})" for n, r in ratios.items() if 0 < r <= 1]
+        never = [name for name, value in ratios.items() if value == 0]
+        text = f"To the best of {heading}, skgn is faster on {wins} of {len(ratios)}"
+        text += f"; slower on {', '.join(slower)}" if slower else "; slower on none"
+        text += f"; it does not get there on {', '.join(never)}" if never else ""
+        sentences.append(f"- {text}.")
+    return "\n".join(sentences)
 
 
-def target_rows(cases, peer):
-    """Return the details behind the ratios to one peer."""
-    rows = []
+def probe_ratios(cases):
+    """Return by case how much longer the probe took when skgn was measured, median."""
+    ratios = {}
     for name, entry in cases.items():
-        theirs = times_to(entry, peer, peer, "loss")
-        ours = times_to(entry, "skgn", peer, "loss")
-        if not theirs or not ours:
-            continue
-        bests = [best_loss(points) for points in entry["runs"][peer].values()]
-        there = [p for p in ours if p]
-        steps = {"lbfgs": "iterations"}.get(peer, "passes")
-        row = {
-            "data": name,
-            "log-loss to reach": SLACK * median(bests),
-            f"{PEERS[peer]}, {steps}": median([p[0] for p in theirs]),
-            f"{PEERS[peer]}, s": seconds_of(theirs),
-            "skgn, passes": median([p[0] for p in there]) if there else "never",
-            "skgn, s": seconds_of(ours),
-            "skgn reaches it in": reached(ours),
-            "skgn's test accuracy there": median([p[5] for p in there]) if there else "",
-        }
-        rows.append(row)
-    return rows
-
-
-def all_methods_rows(cases, metric):
-    """Return every method's seconds to adam's best log-loss or accuracy."""
-    rows = []
-    for name, entry in cases.items():
-        row = {"data": name}
-        for run, heading in METHODS.items():
-            points = times_to(entry, run, "adam", metric)
-            row[heading] = ""
-            if points:
-                row[heading] = cell(seconds_of(points))
-                if any(p is None for p in points) and any(points):
-                    row[heading] += f" ({reached(points)})"
-        rows.append(row)
-    counts = {"data": "**reached, of all runs**"}
-    for run, heading in METHODS.items():
-        lists = [times_to(entry, run, "adam", metric) for entry in cases.values()]
-        counts[heading] = reached([point for points in lists for point in points])
-    return [*rows, counts] if rows else []
-
-
-def default_rows(cases, index):
-    """Return the medians of the default fits at an index of POINT, a row per case."""
-    names = (
-        "adam|adam, early stopping|lbfgs|torch|HistGradientBoosting|LogisticRegression"
-    )
-    rows = []
-    for name, entry in cases.items():
-        row = {"data": name}
-        for method in [*names.split("|"), "skgn"]:
-            runs = entry["runs"].get(f"default {method}", {})
-            values = [points[0][index] for points in runs.values()]
-            heading = PEERS.get(method, method)
-            row[heading] = median(values) if values and None not in values else ""
-        rows.append(row)
-    return rows
-
-
-def rate_rows(cases):
-    """Return how torch's learning rates were chosen."""
-    return [
-        {
-            "data": name,
-            "learning rate": f"{entry['rate']['rate']:g}",
-            "passes": entry["rate"]["passes"],
-            "rates tried": len(entry["rate"]["losses"]),
-            "seconds of the search": entry["rate"]["seconds"],
-        }
-        for name, entry in cases.items()
-        if "rate" in entry
-    ]
-
-
-def aim_rows(cases):
-    """Return skgn's fits on training and validation rows that reach a test accuracy."""
-    rows = []
-    for name, entry in cases.items():
-        seeds = entry["runs"].get("skgn to aim", {})
-        if not seeds:
-            continue
-        firsts = [first_to(points, "aim", entry["aim"]) for points in seeds.values()]
-        there = [p for p in firsts if p]
-        largest = [max(p[5] for p in points) for points in seeds.values()]
-        rows.append(
-            {
-                "data": name,
-                "test accuracy to reach": entry["aim"],
-                "passes": median([p[0] for p in there]) if there else "",
-                "s": seconds_of(firsts),
-                "reached in": reached(firsts),
-                "largest test accuracy": median(largest),
-            }
-        )
-    return rows
+        probes = entry["probe"]
+        if {"peers", "skgn"} <= set(probes):
+            ours, peers = (
+                median(list(probes[who].values())) for who in ("skgn", "peers")
+            )
+            ratios[name] = ours / peers
+    return ratios
