@@ -40,7 +40,7 @@ def draw(store, folder):
 
 
 def _ratios(cases):
-    order = [case.name for case in [*all_cases(), *quick_cases()]]
+    order = dict.fromkeys(case.name for case in [*all_cases(), *quick_cases()])
     names = [name for name in order if name in cases]
     names = [name for name in names if ratio(cases[name], "adam", "adam") is not None]
     if not names:

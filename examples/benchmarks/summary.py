@@ -5,6 +5,13 @@ from runs import ACCURACY_SLACK, SLACK, reaches
 from tools import median
 
 PEERS = {"adam": "adam", "lbfgs": "L-BFGS", "torch": "torch AdamW"}
+#: Peers with the targets that are their own best.
+OWN_TARGETS = (
+    ("adam", "loss", "log-loss"),
+    ("adam", "accuracy", "accuracy"),
+    ("lbfgs", "loss", "log-loss"),
+    ("torch", "loss", "log-loss"),
+)
 #: The methods that are compared at adam's target: their run, and their name.
 METHODS = {
     "adam": "adam",
@@ -97,10 +104,9 @@ def ratios_of(cases, run, peer, metric="loss"):
 
 def own_targets(cases):
     """Return a row per peer: skgn's times to the peer's own best."""
-    kinds = [(peer, "loss", f"{name}: log-loss") for peer, name in PEERS.items()]
-    kinds.insert(1, ("adam", "accuracy", "adam: accuracy"))
     rows = [
-        _summary(cases, peer, peer, metric, heading) for peer, metric, heading in kinds
+        _summary(cases, peer, peer, metric, f"{PEERS[peer]}: {words}")
+        for peer, metric, words in OWN_TARGETS
     ]
     return [row for row in rows if row]
 
@@ -157,14 +163,15 @@ def shape(entry):
 def verdicts(cases):
     """Return a sentence per peer on where skgn wins and where it loses."""
     sentences = []
-    for peer, heading in PEERS.items():
-        ratios = ratios_of(cases, peer, peer)
+    for peer, metric, words in OWN_TARGETS:
+        ratios = ratios_of(cases, peer, peer, metric)
         if not ratios:
             continue
         wins = sum(value > 1 for value in ratios.values())
         slower = [f"{n} ({number(r)})" for n, r in ratios.items() if 0 < r <= 1]
         never = [name for name, value in ratios.items() if value == 0]
-        text = f"To the best of {heading}, skgn is faster on {wins} of {len(ratios)}"
+        text = f"To the best {words} of {PEERS[peer]}, skgn is faster on {wins} of "
+        text += f"{len(ratios)} data sets"
         text += f"; slower on {', '.join(slower)}" if slower else "; slower on none"
         text += f"; it does not get there on {', '.join(never)}" if never else ""
         sentences.append(f"- {text}.")

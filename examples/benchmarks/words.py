@@ -25,7 +25,8 @@ the worst.
 ADAM_TARGETS = """## Every method to adam's best log-loss
 
 The target is adam's for all. adam, L-BFGS, torch AdamW and skgn are stopped at it;
-the others have one complete fit with their defaults, which gets there or does not.
+the others have one complete fit with their defaults, which gets there or does not. Data
+sets that neither the method nor skgn gets to are left out of its row.
 """
 
 DEFAULT_FITS = """## Default fits
