@@ -70,10 +70,14 @@ def all_methods_rows(cases, metric):
     return [*rows, counts] if rows else []
 
 
-def _default(entry, method, field):
-    """Return the median of a field over the default fits of a method, or None."""
+def _default(entry, method, field, beside=None):
+    """Return the median of a field over the default fits of a method, or None.
+
+    With another method `beside` it, over the repeats that this one has too.
+    """
     runs = entry["runs"].get(f"default {method}", {})
-    values = [points[0][POINT.index(field)] for points in runs.values()]
+    seeds = entry["runs"].get(f"default {beside or method}", {})
+    values = [runs[seed][0][POINT.index(field)] for seed in runs if seed in seeds]
     return median(values) if values and None not in values else None
 
 
@@ -117,7 +121,7 @@ def default_summary(cases):
                     geometric_mean([ours / theirs for theirs, ours in losses.values()])
                 ),
                 "skgn's log-loss is higher on": ", ".join(worse) or "none",
-                "accuracy gained, median": f"{median(gain):+.4f}",
+                "skgn's accuracy less peer's, median": f"{median(gain):+.4f}",
             }
         )
     return rows
@@ -126,7 +130,10 @@ def default_summary(cases):
 def _pairs(cases, method, field):
     """Return the peer's and skgn's values by case, where there are both."""
     pairs = {
-        name: (_default(entry, method, field), _default(entry, "skgn", field))
+        name: (
+            _default(entry, method, field, beside="skgn"),
+            _default(entry, "skgn", field, beside=method),
+        )
         for name, entry in cases.items()
     }
     return {name: pair for name, pair in pairs.items() if None not in pair}
