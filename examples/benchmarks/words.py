@@ -104,12 +104,14 @@ includes `X` (float64). MB are 2²⁰ bytes.
 """,
     "threads": """## One thread against two
 
-Default fits, float32. Threads are those of the BLAS. The cores must be otherwise idle for
-this to mean much: a thread that waits for a busy core takes many times as long.
+Default fits, float32; the shortest of the repeats. Threads are those of the BLAS. The
+cores must be otherwise idle for this to mean much: a thread that waits for a busy core
+takes many times as long.
 """,
     "grid_search": """### A grid search
 
-`GridSearchCV` over 4 values of `alpha` in 3 folds, defaults otherwise, float32.
+`GridSearchCV` over 4 values of `alpha` in 3 folds, defaults otherwise, float32; the
+shortest of the repeats.
 """,
     "profile": """## Where the time goes
 
