@@ -58,7 +58,7 @@ OURS = {
     "joint, line search": {"solver": "joint", **LINE_SEARCH},
     "sequential, safeguarded": {"solver": "sequential", **SIGN},
     "joint, safeguarded": {"solver": "joint", **SIGN},
-    "kronecker (default)": {"solver": "kronecker"},
+    "kronecker": {"solver": "kronecker", "alpha": 1e-4},
 }
 THEIRS = {"MLPClassifier, adam": "adam", "MLPClassifier, lbfgs": "lbfgs"}
 
@@ -73,7 +73,7 @@ STYLES = {
     "sequential, safeguarded": ("#D55E00", "-"),
     "joint, as posted": ("#0072B2", (3, (3, 3))),
     "joint, safeguarded": ("#0072B2", "-"),
-    "kronecker (default)": ("black", "-"),
+    "kronecker": ("black", "-"),
     "MLPClassifier, adam": ("#009E73", ":"),
     "MLPClassifier, lbfgs": ("#CC79A7", ":"),
 }

@@ -4,6 +4,7 @@ import numpy as np
 import torch_peer
 from cases import Case, Rows
 from runs import (
+    ALPHA,
     DEFAULTS,
     adam,
     default_fit,
@@ -21,7 +22,7 @@ METHODS = {
     "torch": ["torch", "default torch"],
     "boosting": ["default HistGradientBoosting"],
     "logistic": ["default LogisticRegression"],
-    "skgn": ["skgn", "default skgn"],
+    "skgn": ["skgn", "skgn auto", "default skgn"],
     "aim": ["skgn to aim"],
 }
 OURS = {"skgn", "aim"}
@@ -44,9 +45,10 @@ def one_run(name, case, rows, seed, entry):
         return adam(case, rows, seed)
     if name == "lbfgs":
         return lbfgs(case, rows, seed)
-    if name == "skgn":
+    if name in ("skgn", "skgn auto"):
         peers = {peer: runs.get(str(seed)) for peer, runs in entry["runs"].items()}
-        return skgn(case, rows, seed, targets_of(peers))
+        alpha = "auto" if name == "skgn auto" else ALPHA
+        return skgn(case, rows, seed, targets_of(peers), alpha)
     if name == "skgn to aim":
         return skgn_to_aim(case, rows, seed)
     if name == "torch":

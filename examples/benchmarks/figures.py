@@ -15,6 +15,7 @@ else:
 
 COLOURS = {"adam": "#1f77b4", "lbfgs": "#2ca02c", "torch": "#9467bd", "skgn": "#d62728"}
 CURVES = ("letter", "nursery", "electricity", "adult", "generated", "mnist (100,)")
+COMPLETE = ("skgn", "skgn auto", "torch")  # complete fits, of more and more passes
 SLOPES = {"rows": 10_000, "columns": 300}  # sizes from which slopes are fitted
 
 
@@ -107,7 +108,7 @@ def _curves(cases):
             if not points or any(p[2] is None for p in points):
                 continue
             seconds, loss = zip(*[(p[1], p[2]) for p in points], strict=True)
-            losses += [min(loss), *([loss[0]] if run in ("skgn", "torch") else [])]
+            losses += [min(loss), *([loss[0]] if run in COMPLETE else [])]
             handles[heading] = axes.plot(seconds, _drawn(run, loss), **_style(run))[0]
         axes.set(title=name, xscale="log", yscale="log")
         if losses:
@@ -141,6 +142,8 @@ def _style(run):
         return {"color": COLOURS[run], "marker": "o", "markersize": 4}
     if run in COLOURS:
         return {"color": COLOURS[run]}
+    if run == "skgn auto":
+        return {"color": "#ff9896", "marker": "v", "markersize": 4}
     marks = {
         "HistG": ("s", "#8c564b"),
         "Logis": ("^", "#7f7f7f"),

@@ -59,6 +59,9 @@ def _comparison(page, cases, figures):
     page.add(words.OWN_TARGETS, summary.verdicts(cases))
     for group, caption in both:
         page.table(summary.own_targets(group), caption)
+    page.add(words.AUTO)
+    for group, caption in both:
+        page.table(summary.own_targets(group, "skgn auto"), caption)
     page.figure(figures, "ratios", "Speed ratios for each data set")
     page.table(summary.ratio_rows(cases), "One by one, with the training rows:")
     page.add(_machines(cases))

@@ -24,6 +24,7 @@ from skgn import GaussNewtonMLPClassifier
 
 POINT = "steps seconds loss accuracy test_loss test_accuracy".split()
 SLACK = 1.01  # of a peer's best validation log-loss
+ALPHA = 1e-4  # of the fits to a target that search for no penalty
 ACCURACY_SLACK = 1e-3  # below a peer's best validation accuracy
 
 
@@ -136,11 +137,13 @@ def lbfgs(case, rows, seed):
     return trajectory.points
 
 
-def skgn(case, rows, seed, targets):
+def skgn(case, rows, seed, targets, alpha=ALPHA):
     """Return complete fits over budgets, until all targets are reached or none comes."""
     points = []
     for passes in case.budgets:
-        model = GaussNewtonMLPClassifier(case.layers, max_iter=passes, random_state=seed)
+        model = GaussNewtonMLPClassifier(
+            case.layers, alpha=alpha, max_iter=passes, random_state=seed
+        )
         seconds = fit_seconds(model, rows.X, rows.y)
         points.append(point(model, rows, passes, seconds, standardised=False))
         same_from_here = model.stop_reason_ == "converged" and model.n_iter_ < passes
@@ -155,7 +158,9 @@ def skgn_to_aim(case, rows, seed):
     y = np.concatenate([rows.y, rows.y_val])
     points = []
     for passes in case.budgets:
-        model = GaussNewtonMLPClassifier(case.layers, max_iter=passes, random_state=seed)
+        model = GaussNewtonMLPClassifier(
+            case.layers, alpha=ALPHA, max_iter=passes, random_state=seed
+        )
         seconds = fit_seconds(model, X, y)
         test = scores(model, rows.X_test, rows.y_test)
         points.append(rounded([passes, seconds, np.nan, np.nan, *test]))

@@ -21,6 +21,7 @@ METHODS = {
     "default HistGradientBoosting": "HistGradientBoosting",
     "default LogisticRegression": "LogisticRegression",
     "default skgn": "skgn, default fit",
+    "skgn auto": 'skgn, alpha="auto"',
     "skgn": "skgn",
 }
 
@@ -61,13 +62,13 @@ def reached(points):
     return f"{sum(p is not None for p in points)} of {len(points)}"
 
 
-def ratio(entry, run, peer, metric="loss"):
-    """Return the median seconds of a run over skgn's, to a peer's target.
+def ratio(entry, run, peer, metric="loss", ours="skgn"):
+    """Return the median seconds of a run over those of ours, to a peer's target.
 
     0 where skgn never gets there, infinite where the other does not, None where neither
     does or either is not measured.
     """
-    theirs, ours = (times_to(entry, name, peer, metric) for name in (run, "skgn"))
+    theirs, ours = (times_to(entry, name, peer, metric) for name in (run, ours))
     if not theirs or not ours:
         return None
     theirs, ours = seconds_of(theirs), seconds_of(ours)
@@ -96,16 +97,16 @@ def number(value):
     return f"{value:.{digits}f}"
 
 
-def ratios_of(cases, run, peer, metric="loss"):
+def ratios_of(cases, run, peer, metric="loss", ours="skgn"):
     """Return the ratios over cases, by name, where there are any."""
-    ratios = {name: ratio(entry, run, peer, metric) for name, entry in cases.items()}
+    ratios = {n: ratio(entry, run, peer, metric, ours) for n, entry in cases.items()}
     return {name: value for name, value in ratios.items() if value is not None}
 
 
-def own_targets(cases):
-    """Return a row per peer: skgn's times to the peer's own best."""
+def own_targets(cases, ours="skgn"):
+    """Return a row per peer: times of a run of skgn to the peer's own best."""
     rows = [
-        _summary(cases, peer, peer, metric, f"{PEERS[peer]}: {words}")
+        _summary(cases, peer, peer, metric, f"{PEERS[peer]}: {words}", ours)
         for peer, metric, words in OWN_TARGETS
     ]
     return [row for row in rows if row]
@@ -118,8 +119,8 @@ def adam_targets(cases):
     return [row for row in rows if row]
 
 
-def _summary(cases, run, peer, metric, heading):
-    ratios = ratios_of(cases, run, peer, metric)
+def _summary(cases, run, peer, metric, heading, ours="skgn"):
+    ratios = ratios_of(cases, run, peer, metric, ours)
     if not ratios:
         return None
     values = list(ratios.values())
@@ -135,7 +136,7 @@ def _summary(cases, run, peer, metric, heading):
         "least": f"{number(ratios[least])} ({least})",
         "most": f"{number(ratios[most])} ({most})",
     }
-    for name, words in (("skgn", "skgn"), (run, "peer")):
+    for name, words in ((ours, "skgn"), (run, "peer")):
         points = [p for c in cases for p in times_to(cases[c], name, peer, metric)]
         row[f"{words} gets there in"] = f"{reached(points)} runs"
     return row

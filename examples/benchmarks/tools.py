@@ -82,9 +82,9 @@ def mlp(layers, seed, max_iter, **parameters):
     )
 
 
-def all_rows(layers=(100,), **parameters):
+def all_rows(layers=(100,), alpha=1e-4, **parameters):
     """Return a skgn model that takes all rows at each iteration."""
-    return GaussNewtonMLPClassifier(layers, batch_size=None, **parameters)
+    return GaussNewtonMLPClassifier(layers, alpha=alpha, batch_size=None, **parameters)
 
 
 def adam_epochs_to(target, model, X, y, X_eval, y_eval, most, every=1):
