@@ -6,11 +6,11 @@ penalties that one could have given.
 
 Shown on six data sets: the test log-loss of fits at given penalties, as a curve with the
 standard error over random splits, and the automatic choice of each split as a point; its
-mean is the open circle. The best penalty differs by factors of a thousand, and a choice
-is good where its point lies in the valley of the curve. Below: 100 rows of two interleaved
+mean is the open circle. The best penalty differs by orders of magnitude, and a choice is
+good where its point lies in the valley of the curve. Below: 100 rows of two interleaved
 half-moons at three levels of noise, with the decision boundary under the automatic
-penalty, and, dashed, under nearly none. The noisier the classes, the smoother the boundary
-should be; where they are clean, so few rows are penalised more than they need.
+penalty, and, dashed, under nearly none. The noisier the classes, the smoother the
+boundary should be; where they are clean, so few rows are penalised more than they need.
 
 The data sets are files in the folder that the environment variable SKGN_DATA names, at
 most 3,000 training rows of each. Without them, data sets that scikit-learn bundles or
@@ -132,7 +132,7 @@ def print_table(names, results):
     print(
         f"skgn {skgn.__version__}, scikit-learn {sklearn.__version__}, "
         f"numpy {np.__version__}\n"
-        f"Mean test log-loss ± standard error over {len(SPLITS)} splits. \"best\" is the "
+        f'Mean test log-loss ± standard error over {len(SPLITS)} splits. "best" is the '
         "lowest of the means at the given\npenalties, which the test rows have chosen.\n"
     )
     print(
@@ -200,9 +200,7 @@ def draw_moons(ax, noise):
         net = fit(X, y, alpha, 0)
         losses[alpha] = log_loss(y_test, net.predict_proba(X_test))
         p = net.predict_proba(np.column_stack([axis.ravel() for axis in grid]))[:, 1]
-        ax.contour(
-            *grid, p.reshape(grid[0].shape), [0.5], colors=colour, linestyles=line
-        )
+        ax.contour(*grid, p.reshape(grid[0].shape), [0.5], colors=colour, linestyles=line)
     ax.set_title(
         f"moons, noise {noise:g}: alpha_ {net.alpha_:.0e}\n"
         f"test log-loss {losses['auto']:.3f}; dashed {losses[NEARLY_NONE]:.3f}",
