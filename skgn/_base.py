@@ -20,6 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 from skgn._compat import Interval, StrOptions, check_sample_weight, validate_data
 from skgn._rows import Rows, as_csr_array, is_mapped
 from skgn._streaming import Streaming
+from skgn._threads import one_thread
 from skgn._training import Problem, Training
 from skgn._version import __version__
 from skgn.model.activations import ACTIVATIONS
@@ -131,7 +132,7 @@ class BaseGaussNewtonMLP(Training, Streaming, BaseEstimator, ABC):
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, validation: Any) -> None:
         """Fit, or leave the estimator as it was."""
-        with self._restored_on_failure():
+        with self._restored_on_failure(), one_thread():
             self._fit_steps(X, y, sample_weight, *validation)
         reason = self.stop_reason_
         if reason == "diverged" and self.solver == "kronecker":
@@ -451,7 +452,8 @@ class BaseGaussNewtonMLP(Training, Streaming, BaseEstimator, ABC):
             accept_sparse="csr",
             dtype=(np.float64, np.float32),
         )
-        return self._predictor().outputs(as_csr_array(X))
+        with one_thread():
+            return self._predictor().outputs(as_csr_array(X))
 
     # Persistence: scikit-learn stamps its own classes only.
 

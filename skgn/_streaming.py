@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 
 from skgn._compat import check_sample_weight, validate_data
 from skgn._rows import Rows, as_csr_array, relative_weights
+from skgn._threads import one_thread
 from skgn.model.batches import BatchedObjective, make_rows
 from skgn.model.inputs import Standardisation
 from skgn.model.network import Network
@@ -45,7 +46,7 @@ class Streaming:
 
     def _partial_fit(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> None:
         """Take steps on a chunk of rows, or leave the estimator as it was."""
-        with self._restored_on_failure():
+        with self._restored_on_failure(), one_thread():
             try:
                 failed = self._partial_fit_steps(X, y, classes, sample_weight)
             except np.linalg.LinAlgError as error:

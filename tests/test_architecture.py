@@ -17,18 +17,19 @@ ALLOWED = {
     "__init__": {"_classifier", "_version"},
     "_classifier": {"_base", "_compat", "_rows", "model", "typing"},
     "_base": {
-        *("_compat", "_rows", "_streaming", "_training", "_version"),
+        *("_compat", "_rows", "_streaming", "_threads", "_training", "_version"),
         *("training", "steps", "model", "typing"),
     },
-    "_streaming": {"_compat", "_rows", "training", "model", "typing"},
+    "_streaming": {"_compat", "_rows", "_threads", "training", "model", "typing"},
     "_training": {"_rows", "training", "steps", "model", "typing"},
     "_rows": {"typing"},
+    "_threads": set(),
     "_compat": {"typing"},
     "_version": set(),
     "training": {"training", "steps", "model", "linalg", "typing"},
     "steps": {"steps", "model", "linalg", "typing"},
     "model": {"model", "linalg", "typing"},
-    "linalg": {"linalg", "typing"},
+    "linalg": {"_threads", "linalg", "typing"},
     "typing": set(),
 }
 
@@ -82,7 +83,7 @@ def test_numerical_parts_know_numpy_and_scipy_only(path):
 def test_dependencies_are_declared(path):
     """At the top of any file stand declared dependencies only."""
     roots = {name.split(".")[0] for name in imports(path)}
-    known = {"skgn", "numpy", "scipy", "sklearn", "joblib", "matplotlib"}
+    known = {"skgn", "numpy", "scipy", "sklearn", "joblib", "threadpoolctl", "matplotlib"}
     assert roots - set(sys.stdlib_module_names) <= known
 
 

@@ -1,7 +1,7 @@
 """Weighted Gram matrices, in chunks of rows.
 
-``Z.T @ Z`` with one and the same ``Z`` is computed by BLAS as a symmetric rank-k update,
-which takes about half the time of a general product; hence ``Z = sqrt(w) A``.
+With ``Z = sqrt(w) A`` they are ``Z' Z``, which takes half the time of a general product
+(:func:`skgn.linalg.products.gram`).
 """
 
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from skgn.linalg.lapack import blas
+from skgn.linalg.products import gram
 from skgn.typing import Array
 
 #: Number of array entries that a row chunk holds: one MiB in float64. Temporary
@@ -50,12 +51,12 @@ def weighted_gram(A: Array, row_weights: Array) -> Array:
     """
     m, n = A.shape
     if m and A.dtype == row_weights.dtype and np.all(row_weights == row_weights[0]):
-        gram = A.T @ A
-        gram *= row_weights[0]
-        return gram
+        equal = gram(A)
+        equal *= row_weights[0]
+        return equal
     root = np.sqrt(row_weights)[:, None]
-    gram = np.zeros((n, n), dtype=np.result_type(A, row_weights))
+    total = np.zeros((n, n), dtype=np.result_type(A, row_weights))
     for rows in row_chunks(m, n):
         Z = root[rows] * A[rows]
-        gram += Z.T @ Z
-    return gram
+        total += gram(Z)
+    return total

@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 from scipy import linalg
 
+from skgn.linalg.products import eigh, matmul
 from skgn.linalg.tridiagonal import Tridiagonal
 from skgn.typing import Array
 
@@ -74,7 +75,7 @@ class Factor:
             raise np.linalg.LinAlgError("a curvature factor is not finite")
         if len(matrix) == 1:
             return cls(np.maximum(matrix[0], 0), None)
-        values, vectors = np.linalg.eigh(matrix)
+        values, vectors = eigh(matrix)
         values = np.maximum(values, 0)
         if rank_tolerance is not None:
             keep = values > rank_tolerance * values[-1]
@@ -117,11 +118,11 @@ class Factor:
         for _ in range(sweeps):
             basis = linalg.qr(multiply(basis), mode="economic")[0]
         image = multiply(basis)
-        values, turn = np.linalg.eigh(basis.T @ image)
+        values, turn = eigh(matmul(basis.T, image))
         values = np.maximum(values, 0)
         n, k = basis.shape
         rest = max(trace - float(values.sum()), 0.0) / max(n - k, 1)
-        return cls(values, basis @ turn, rest)
+        return cls(values, matmul(basis, turn), rest)
 
     @property
     def side(self) -> int:
@@ -146,11 +147,11 @@ class Factor:
 
     def into_basis(self, G: Array) -> Array:
         """Return ``Q' G``."""
-        return G if self.vectors is None else self.vectors.T @ G
+        return G if self.vectors is None else matmul(self.vectors.T, G)
 
     def out_of_basis(self, G: Array) -> Array:
         """Return ``Q G``."""
-        return G if self.vectors is None else self.vectors @ G
+        return G if self.vectors is None else matmul(self.vectors, G)
 
     def solve(self, G: Array, damping: float) -> Array:
         """Return ``(S + damping I)^-1 G``, or ``pinv(S) G`` where damping is 0.

@@ -22,6 +22,7 @@ without the singular values that are zero to rounding.
 import numpy as np
 
 from skgn.linalg.lapack import lapack
+from skgn.linalg.products import gram, matmul
 from skgn.typing import Array
 
 
@@ -52,10 +53,10 @@ def ridge(A: Array, row_weights: Array, B: Array, damping: float) -> Array:
         raise np.linalg.LinAlgError("a least-squares problem is not finite")
     m, n = R.shape
     if n <= m:
-        D = solve_positive(R.T @ R, R.T @ T, damping)
+        D = solve_positive(gram(R), matmul(R.T, T), damping)
     else:
-        D = solve_positive(R @ R.T, T, damping)
-        D = None if D is None else R.T @ D
+        D = solve_positive(gram(R.T), T, damping)
+        D = None if D is None else matmul(R.T, D)
     return _by_singular_values(R, T, damping) if D is None else D
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skgn.linalg.kronecker import Factor
+from skgn.linalg.products import inverse, matmul
 from skgn.typing import Array
 
 #: The share of the damping that a side takes stays between this and its inverse.
@@ -63,9 +64,8 @@ class SplitBlock:
     def solve(self, G: Array) -> Array:
         """Return the inverse times `G`, of shape (side S, side Γ)."""
         if isinstance(self.input, Factor):
-            return self.input.product(G @ self.output)
-        solved: Array = self.input @ (G @ self.output)
-        return solved
+            return self.input.product(matmul(G, self.output))
+        return matmul(self.input, matmul(G, self.output))
 
 
 def mean_eigenvalue(S: "Array | Factor") -> float:
@@ -80,5 +80,4 @@ def _damped_inverse(S: Array, damping: float) -> Array:
         raise np.linalg.LinAlgError("a curvature factor is not finite")
     damped = S.copy()
     damped.reshape(-1)[:: len(S) + 1] += S.dtype.type(damping)
-    inverse: Array = np.linalg.inv(damped)
-    return inverse
+    return inverse(damped)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from skgn.linalg.lapack import lapack
+from skgn.linalg.products import matmul
 from skgn.typing import Array
 
 
@@ -100,7 +101,7 @@ class Tridiagonal:
         -------
         ndarray of shape (k, n), or None where a system is not positive definite
         """
-        inner = G @ self.vectors
+        inner = matmul(G, self.vectors)
         diagonal = np.multiply.outer(factors, self.diagonal)
         diagonal += diagonal.dtype.type(shift)
         beside = np.zeros_like(diagonal)
@@ -116,8 +117,7 @@ class Tridiagonal:
         )
         if info:
             return None
-        result: Array = solution.reshape(inner.shape) @ self.vectors.T
-        return result
+        return matmul(solution.reshape(inner.shape), self.vectors.T)
 
     def to_dense(self) -> Array:
         """Return the matrix."""

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from skgn.linalg.gram import row_chunks
+from skgn.linalg.products import matmul
 from skgn.model.inputs import DenseInputs, Inputs, SparseInputs, Standardisation
 from skgn.model.losses import Loss
 from skgn.model.network import Network, Trace
@@ -82,7 +83,7 @@ class DenseRows:
         for rows in row_chunks(*X.shape):
             part = np.empty(X[rows].shape, dtype=X.dtype)
             columns.apply(X[rows], out=part)
-            np.matmul(part, basis, out=tilde[rows, 1:])
+            matmul(part, basis, out=tilde[rows, 1:])
         return cls(tilde)
 
     def batch(self, index: NDArray[Any]) -> DenseInputs:

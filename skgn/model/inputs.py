@@ -38,6 +38,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from skgn.linalg.gram import row_chunks, weighted_gram
+from skgn.linalg.products import gram, matmul
 from skgn.typing import Array
 
 #: Largest size of a standardised value in the rows that gave the statistics. By mean
@@ -251,11 +252,11 @@ class DenseInputs:
 
     def product(self, V: Array, out: Array) -> Array:
         """See :class:`Inputs`."""
-        return np.matmul(self.tilde, V, out=out)
+        return matmul(self.tilde, V, out=out)
 
     def adjoint(self, delta: Array) -> Array:
         """See :class:`Inputs`."""
-        return self.tilde.T @ delta
+        return matmul(self.tilde.T, delta)
 
     def gram(self, row_weights: Array) -> Array:
         """See :class:`Inputs`."""
@@ -267,11 +268,11 @@ class DenseInputs:
 
     def row_gram(self) -> Array:
         """See :class:`Inputs`."""
-        gram = np.zeros((self.shape[0], self.shape[0]))
+        products = np.zeros((self.shape[0], self.shape[0]))
         for columns in row_chunks(self.shape[1], self.shape[0]):
             A = self.tilde[:, 1:][:, columns].astype(np.float64)
-            gram += A @ A.T
-        return gram
+            products += gram(A.T)
+        return products
 
 
 class SparseInputs:

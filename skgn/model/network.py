@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 
 from skgn.linalg.gram import row_chunks
+from skgn.linalg.products import matmul
 from skgn.model.activations import ACTIVATIONS, Activation
 from skgn.model.inputs import Inputs
 from skgn.typing import Array
@@ -153,7 +154,7 @@ class Network:
                 activation.value(Z, tilde[:, 1:])
                 if trace.slopes:
                     activation.derivative(Z, tilde[:, 1:], trace.slopes[l][rows])
-                np.matmul(tilde, V[l + 1], out=trace.Z[l + 1][rows])
+                matmul(tilde, V[l + 1], out=trace.Z[l + 1][rows])
 
     def outputs(self, V: Sequence[Array], inputs: Inputs, trace: Trace) -> Array:
         """Fill `trace` from the inputs and return its ``Z_L``, shape (m, K)."""
@@ -176,7 +177,7 @@ class Network:
         last = len(V) - 1
         yield last, delta
         for l in range(last, 0, -1):
-            delta = np.matmul(delta, V[l][1:].T, out=first if l == 1 else None)
+            delta = matmul(delta, V[l][1:].T, out=first if l == 1 else None)
             stacked = delta.reshape(-1, *slopes[l - 1].shape)
             stacked *= slopes[l - 1]
             yield l - 1, delta
@@ -196,10 +197,10 @@ class Network:
             Z_dots = [Z1_dot[rows] for Z1_dot in Z1_dots]
             for l in range(1, len(V)):
                 slope, W = trace.slopes[l - 1][rows], V[l][1:]
-                moved = trace.hidden[l - 1][rows] @ D[l]
+                moved = matmul(trace.hidden[l - 1][rows], D[l])
                 n = self.widths[l + 1]
                 for i, Z_dot in enumerate(Z_dots):
-                    Z_dots[i] = (slope * Z_dot) @ W
+                    Z_dots[i] = matmul(slope * Z_dot, W)
                     Z_dots[i] += moved[:, i * n : (i + 1) * n]
             for result, Z_dot in zip(results, Z_dots, strict=True):
                 result[rows] = Z_dot

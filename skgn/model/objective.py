@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skgn.linalg.products import matmul
 from skgn.model.inputs import Inputs
 from skgn.model.losses import Loss, Pointwise
 from skgn.model.network import Network, Trace
@@ -154,7 +155,7 @@ class Evaluation:
                 )
                 for l, delta_l in deltas:
                     if l:
-                        parts[l] += hidden[l - 1][rows].T @ delta_l
+                        parts[l] += matmul(hidden[l - 1][rows].T, delta_l)
             delta = delta_1
         parts[0][:] = objective.inputs.adjoint(delta)
         for part, V in zip(parts, network.layers(penalised), strict=True):

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skgn.linalg.gram import row_chunks
+from skgn.linalg.products import eigh, matmul
 from skgn.model.inputs import RANK_TOLERANCE, DenseInputs, Inputs
 from skgn.typing import Array
 
@@ -49,7 +50,7 @@ class RowSpace:
     def of(cls, original: Inputs, row_weights: Array) -> "RowSpace":
         """Decompose X under positive weights of sum 1."""
         root = np.sqrt(row_weights.astype(np.float64))[:, None]
-        variances, U = np.linalg.eigh(original.row_gram() * root * root.T)
+        variances, U = eigh(original.row_gram() * root * root.T)
         keep = np.flatnonzero(variances > RANK_TOLERANCE * max(variances[-1], 0))[::-1]
         variances, U = variances[keep], U[:, keep]
         sigma = np.sqrt(variances)
@@ -64,7 +65,7 @@ class RowSpace:
         Z = np.empty((self.original.shape[0], V.shape[1]), dtype=V.dtype)
         self.original.product(V, out=Z)
         Z -= V[0]
-        return np.concatenate([V[:1], self.combination.T @ Z])
+        return np.concatenate([V[:1], matmul(self.combination.T, Z)])
 
     def coordinates(self, other: Inputs) -> DenseInputs:
         """Return other rows, given in the n columns, in the r coordinates."""
@@ -78,6 +79,6 @@ class RowSpace:
 
     def lift(self, V: Array) -> Array:
         """Return ``V_1`` of the r coordinates, shape (1 + r, h), in the n columns."""
-        lifted = self.original.adjoint(self.combination @ V[1:])
+        lifted = self.original.adjoint(matmul(self.combination, V[1:]))
         lifted[0] = V[0]
         return lifted

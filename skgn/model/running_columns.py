@@ -21,6 +21,7 @@ import numpy as np
 from scipy import sparse
 
 from skgn.linalg.kronecker import Factor
+from skgn.linalg.products import gram
 from skgn.model.inputs import (
     Standardisation,
     centred_squares,
@@ -81,7 +82,7 @@ class RunningColumns:
             moments = centred_squares(X, weights, unit, mean)
         else:
             centred = np.sqrt(weights)[:, None] * (X / unit - mean)
-            moments = centred.T @ centred
+            moments = gram(centred)
         common = common_scale(X, weights)
         return cls(X.shape[0], total, unit, mean, lowest, highest, moments, common)
 

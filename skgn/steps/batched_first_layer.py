@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from skgn.linalg.gram import weighted_gram
 from skgn.linalg.kronecker import Factor
+from skgn.linalg.products import matmul
 from skgn.model.batches import BatchRows, DenseRows, StreamedRows, make_rows
 from skgn.model.inputs import (
     DenseInputs,
@@ -165,4 +166,4 @@ def _leading_pairs(
     S = weighted_gram(inputs.tilde, weights)
     rank = min(TRUNCATED_RANK, len(S))
     start = random_state.standard_normal((len(S), rank)).astype(S.dtype)
-    return Factor.truncated(lambda V: S @ V, float(np.trace(S)), start)
+    return Factor.truncated(lambda V: matmul(S, V), float(np.trace(S)), start)

@@ -20,6 +20,7 @@ of the mean cost, as all damping within.
 """
 
 from skgn.linalg.kronecker import Factor
+from skgn.linalg.products import matmul
 from skgn.steps.layerwise import LayerEquations, pseudo_inverse
 from skgn.typing import Array
 
@@ -41,4 +42,4 @@ class JointEquations(LayerEquations):
 
     def pass_down(self, E: Array, tilde: Array, V: Array, D: Array) -> Array:
         """See :class:`LayerEquations`."""
-        return (E + tilde @ D) @ pseudo_inverse(V[1:])
+        return (E + matmul(tilde, D)) @ pseudo_inverse(V[1:])

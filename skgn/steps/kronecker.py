@@ -43,6 +43,7 @@ import numpy as np
 
 from skgn.linalg.gram import row_chunks, weighted_gram
 from skgn.linalg.kronecker import Factor, KroneckerBlock
+from skgn.linalg.products import gram
 from skgn.linalg.spectrum import BlockSpectrum
 from skgn.model.objective import Evaluation, Tangent
 from skgn.steps.model import best_combination
@@ -79,7 +80,7 @@ def output_grams(here: Evaluation) -> list[Array]:
         B = objective.loss.hessian_sqrt(here.pointwise.rows(rows))
         B *= root[rows]
         for l, delta in network.backward(here.layers, slopes, B.reshape(-1, K)):
-            grams[l] += delta.T @ delta
+            grams[l] += gram(delta)
     return grams
 
 

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from skgn.linalg.kronecker import Factor
+from skgn.linalg.products import gram
 from skgn.linalg.spectrum import BlockSpectrum
 from skgn.linalg.split_block import SplitBlock
 from skgn.model.objective import Evaluation
@@ -117,7 +118,7 @@ def sampled_output_grams(
     delta *= np.sqrt(objective.row_weights)[:, None]
     network = objective.network
     deltas = network.backward(here.layers, here.trace.slopes, delta)
-    grams: list[Array] = [delta_l.T @ delta_l for _, delta_l in deltas]
+    grams: list[Array] = [gram(delta_l) for _, delta_l in deltas]
     return grams[::-1]
 
 

@@ -23,6 +23,7 @@ itself.
 import numpy as np
 
 from skgn.linalg.gram import row_chunks
+from skgn.linalg.products import gram, matmul
 from skgn.model.network import Network
 from skgn.model.objective import Evaluation, Tangent
 from skgn.steps.model import Model
@@ -81,7 +82,7 @@ def _gram(here: Evaluation, along: Tangent, other: Tangent | None) -> Array:
     root = np.sqrt(objective.row_weights)[:, None]
     m, K = here.pointwise.residual.shape
     passes = objective.loss.root_columns(K)
-    gram = np.zeros((sides, sides))
+    total = np.zeros((sides, sides))
     for rows in row_chunks(m, sides, max(passes, 1)):
         slopes = [slope[rows] for slope in here.trace.slopes]
         B = objective.loss.hessian_sqrt(here.pointwise.rows(rows))
@@ -90,14 +91,14 @@ def _gram(here: Evaluation, along: Tangent, other: Tangent | None) -> Array:
         for l, delta in network.backward(here.layers, slopes, B.reshape(-1, K)):
             moved: Array = along.Z1_dot[rows]
             if l:
-                moved = here.trace.hidden[l - 1][rows] @ D[l]
+                moved = matmul(here.trace.hidden[l - 1][rows], D[l])
             columns = slice(starts[l], starts[l + 1])
             np.multiply(delta.reshape(*B.shape[:2], -1), moved, out=Q[:, :, columns])
         if other is not None:
             np.einsum("cik,ik->ci", B, other.R[rows], out=Q[:, :, -1])
         stacked = Q.reshape(-1, sides)
-        gram += stacked.T @ stacked
-    return gram
+        total += gram(stacked)
+    return total
 
 
 def _by_unit(here: Evaluation, a: Array, b: Array, intercepts: bool = True) -> Array:
