@@ -452,8 +452,9 @@ class BaseGaussNewtonMLP(Training, Streaming, BaseEstimator, ABC):
             accept_sparse="csr",
             dtype=(np.float64, np.float32),
         )
-        with one_thread():
-            return self._predictor().outputs(as_csr_array(X))
+        predictor = self._predictor()
+        with one_thread(predictor.largest_product(X.shape[0])):
+            return predictor.outputs(as_csr_array(X))
 
     # Persistence: scikit-learn stamps its own classes only.
 

@@ -36,6 +36,10 @@ from threadpoolctl import LibController, ThreadpoolController
 
 __all__ = ["more_threads", "most_threads", "one_thread"]
 
+#: No BLAS divides a product of so few multiplications; OpenBLAS begins at 9,216 for a
+#: matrix times a vector, at 262,144 for two matrices.
+UNDIVIDED = 8192
+
 
 @cache
 def _libraries(per_thread: bool) -> list[LibController]:
@@ -53,13 +57,20 @@ def _is_openmp(library: LibController) -> bool:
     return openmp and library.internal_api == "openblas"
 
 
-def _set(library: LibController, threads: int) -> None:
-    library.set_num_threads(threads)
-    # threadpoolctl since 3.7 obeys the Python thread that first sets a number, and no
-    # other before that one lets go: but the last one inside need not be the first
+def _let_go(library: LibController) -> None:
+    """Let other Python threads set numbers of threads, too.
+
+    Since version 3.7 threadpoolctl obeys the one that first sets a number, and no other
+    before that one lets go. But the last one inside need not be the first.
+    """
     let_go = getattr(library, "clear_controlling_thread", None)
     if let_go is not None:
         let_go()
+
+
+def _set(library: LibController, threads: int) -> None:
+    library.set_num_threads(threads)
+    _let_go(library)
 
 
 class Scope:
@@ -148,11 +159,20 @@ def _scopes() -> list[Scope]:
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
+def one_thread(largest: int | None = None) -> Iterator[None]:
     """Limit the BLAS to one thread, but for what :func:`more_threads` encloses.
 
     Several Python threads may be inside at the same time, and each more than once.
+
+    Parameters
+    ----------
+    largest : int, optional
+        Multiplications of the largest product, where they may be too few for any limit
+        to matter. To set and lift one takes some 10 microseconds.
     """
+    if largest is not None and largest < UNDIVIDED:
+        yield
+        return
     who = get_ident(), object()
     scopes = _scopes()
     try:

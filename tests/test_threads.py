@@ -99,6 +99,14 @@ def test_more_threads_as_many_as_worth_and_there(worth, given):
     assert blas_threads() == BEFORE
 
 
+def test_nothing_is_set_for_products_that_are_never_divided():
+    with one_thread(_threads.UNDIVIDED - 1):
+        assert blas_threads() == BEFORE
+    with one_thread(_threads.UNDIVIDED):
+        assert blas_threads() == 1
+    assert blas_threads() == BEFORE
+
+
 def test_more_threads_changes_nothing_elsewhere():
     with more_threads(2):
         assert blas_threads() == BEFORE
@@ -396,8 +404,9 @@ def test_predictions_run_on_one_thread(method, monkeypatch):
         return outputs(self, X)
 
     monkeypatch.setattr(Predictor, "outputs", watched)
-    getattr(model, method)(X)
-    assert seen == [1]
+    getattr(model, method)(np.tile(X, (9, 1)))
+    getattr(model, method)(X[:1])  # no BLAS divides a product as small as that
+    assert seen == [1, BEFORE]
     assert blas_threads() == BEFORE
 
 
@@ -415,7 +424,7 @@ def test_as_before_after_a_call_that_fails(method, error, monkeypatch):
 
     monkeypatch.setattr("skgn.model.inputs.matmul", fails)
     with pytest.raises(error):
-        getattr(model, method)(*([X] if method == "predict" else [X, y]))
+        getattr(model, method)(*([np.tile(X, (9, 1))] if method == "predict" else [X, y]))
     assert blas_threads() == BEFORE
 
 

@@ -28,7 +28,7 @@ from profiling import seconds_by_file
 from report import write_page
 from store import Store
 from threadpoolctl import threadpool_limits
-from threads import grid_search, one_and_two_threads
+from threads import default_fits, grid_search, single_rows
 from tools import machine, markdown
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,14 +37,16 @@ PARTS = {
     "rows": scaling.cost_against_rows,
     "columns": scaling.cost_against_columns,
     "memory": scaling.memory,
-    "threads": one_and_two_threads,
+    "threads": default_fits,
     "grid_search": grid_search,
+    "single_rows": single_rows,
     "profile": seconds_by_file,
 }
 QUICK = ("quick", *PARTS)
 WALL = {
-    "threads": "one and two threads, wall time",
-    "grid_search": "one and two threads, wall time",
+    "threads": "two cores, wall time",
+    "grid_search": "two cores, wall time",
+    "single_rows": "two cores, wall time",
     "one_iteration": "one thread, wall time",
 }
 EVERYTHING = (*GROUPS, *PARTS, "full_batch")

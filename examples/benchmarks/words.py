@@ -8,7 +8,8 @@ Written by `python examples/benchmarks/run.py`, which takes all measurements; it
 numbers are in `examples/benchmarks/results.json`. Figures are medians over repeats, each
 with its own split and seed. One thread, and seconds are processor time, which on one
 thread is what a fit takes on an otherwise idle machine; where a line below a table names
-wall time, it is that. Times depend on the machine: compare them within a table.
+wall time, it is that, and threads are as the text says. Times depend on the machine:
+compare them within a table.
 """
 
 OWN_TARGETS = """## Time to the peer's own best
@@ -107,16 +108,25 @@ PARTS = {
 The process's peak during a fit of two passes, less what it holds before the fit, which
 includes `X` (float64). MB are 2²⁰ bytes.
 """,
-    "threads": """## One thread against two
+    "threads": """## Threads
 
-Default fits, float32; the shortest of the repeats. Threads are those of the BLAS. The
-cores must be otherwise idle for this to mean much: a thread that waits for a busy core
-takes many times as long.
+What a user feels who sets nothing: median wall time of default fits on two cores, as a
+whole process sees it, in one run; five fits of each on the small data, three on the
+others. "One thread" is skgn with the BLAS limited to one thread by the environment. "One
+core busy" is beside a process that computes without end on one of the two cores; "one
+thread" is then kept on the other. MLPClassifier has its defaults, behind a
+`StandardScaler`. Within a part of the table, fits take turns.
 """,
     "grid_search": """### A grid search
 
-`GridSearchCV` over 4 values of `alpha` in 3 folds, defaults otherwise, float32; the
-shortest of the repeats.
+`GridSearchCV` over 4 values of `alpha` in 3 folds, defaults otherwise, float32, nothing
+set; medians. The workers of `n_jobs=2` are already running. The 13th fit, of all rows at
+the best `alpha`, has no other beside it; `refit=False` leaves it out.
+""",
+    "single_rows": """### One row at a time
+
+`predict_proba` of single rows of digits, 1,000 times; medians. MLPClassifier is behind a
+`StandardScaler`.
 """,
     "profile": """## Where the time goes
 

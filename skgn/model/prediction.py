@@ -27,6 +27,10 @@ class Predictor:
     layers: Sequence[Array]
     columns: Standardisation
 
+    def largest_product(self, m: int) -> int:
+        """Return the multiplications of the largest product for `m` rows."""
+        return m * max(rows * columns for rows, columns in self.network.shapes)
+
     def outputs(self, X: Any) -> Array:
         """Return ``Z_L``, shape (m, K), float64, for dense or CSR `X`, (m, n).
 
