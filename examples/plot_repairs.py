@@ -18,7 +18,7 @@ Usage: python examples/plot_repairs.py [--save FILE]
 
 import argparse
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -28,15 +28,16 @@ from sklearn.exceptions import ConvergenceWarning
 
 import skgn
 from skgn import GaussNewtonMLPClassifier
+from skgn.fitting.settings import Settings
 from skgn.linalg.kronecker import Factor
+from skgn.model.evaluation import Evaluation
 from skgn.model.losses import Pointwise
-from skgn.model.objective import Evaluation
-from skgn.steps.kronecker import KroneckerStep, curvature_weights
-from skgn.steps.layerwise import tangent_of
-from skgn.steps.model import Model, best_combination
+from skgn.steps.combination import Model, best_combination
+from skgn.steps.kronecker import KroneckerStep
 from skgn.steps.proposal import Proposal
-from skgn.steps.sequential import SequentialEquations
-from skgn.training.control import Unguarded
+from skgn.thread.controls import Unguarded
+from skgn.thread.layerwise import tangent_of
+from skgn.thread.sequential import SequentialEquations
 
 SEEDS = range(5)
 ITERATIONS = 60
@@ -135,7 +136,7 @@ class Ablated:
         """Return the direction of the thread's equations, damped."""
         objective = here.objective
         if self.weights:
-            objective = replace(objective, row_weights=curvature_weights(here))
+            objective = replace(objective, row_weights=here.curvature_weights)
         S = Factor.decompose(objective.inputs.gram(objective.row_weights))
         equations = SequentialEquations(S)
         equations.damping = damping
@@ -160,19 +161,30 @@ VARIANTS = {
 }
 
 
-class AblatedClassifier(GaussNewtonMLPClassifier):
-    """The default classifier with another step and, if asked, no guard."""
+@dataclass(frozen=True)
+class AblatedSettings(Settings):
+    """Settings that stand for another step and, if asked, no guard."""
 
-    def use(self, parts, guarded):
-        self.parts, self.guarded = parts, guarded
-        return self
+    parts: dict = field(default_factory=dict)
+    guarded: bool = True
 
-    def _step(self, first, damping):
-        passes = self._loss.root_columns(self.n_outputs_)
+    def step(self, first, loss, n_outputs, damping):
+        passes = loss.root_columns(n_outputs)
         return Ablated(first, passes, self.guarded, **self.parts)
 
-    def _control(self, damping):
-        return super()._control(damping) if self.guarded else Unguarded(damping)
+    def control(self, damping):
+        return super().control(damping) if self.guarded else Unguarded(damping)
+
+
+class AblatedClassifier(GaussNewtonMLPClassifier):
+    """The default classifier with such settings."""
+
+    def use(self, parts, guarded):
+        self.own = {"parts": parts, "guarded": guarded}
+        return self
+
+    def _settings(self):
+        return AblatedSettings(**vars(super()._settings()), **self.own)
 
 
 def costs(hidden, activation, parts, guarded, seed, X, y):

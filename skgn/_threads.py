@@ -25,6 +25,7 @@ meantime remains, unless it is a number that was set here.
 """
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -60,8 +61,8 @@ def _is_openmp(library: LibController) -> bool:
 def _let_go(library: LibController) -> None:
     """Let other Python threads set numbers of threads, too.
 
-    Since version 3.7 threadpoolctl obeys the one that first sets a number, and no other
-    before that one lets go. But the last one inside need not be the first.
+    threadpoolctl 3.8 obeys the one that first sets a number, and no other before that one
+    lets go. But the last one inside need not be the first.
     """
     let_go = getattr(library, "clear_controlling_thread", None)
     if let_go is not None:
@@ -71,6 +72,16 @@ def _let_go(library: LibController) -> None:
 def _set(library: LibController, threads: int) -> None:
     library.set_num_threads(threads)
     _let_go(library)
+
+
+def _affinity() -> frozenset[int] | None:
+    return frozenset(os.sched_getaffinity(0)) if sys.platform == "linux" else None
+
+
+@cache
+def _cpus(affinity: frozenset[int] | None) -> int:
+    """Return how many CPUs the process may use; joblib asks for the quota, too."""
+    return int(joblib.cpu_count())
 
 
 class Scope:
@@ -87,7 +98,6 @@ class Scope:
         self.inside: set[tuple[int, object]] = set()
         self.found: list[tuple[LibController, int]] = []
         self.used: set[int] = set()
-        self.cpus: int | None = None
         self.lock = RLock()  # garbage collection may leave one while another enters
 
     def enter(self, who: tuple[int, object]) -> None:
@@ -121,7 +131,7 @@ class Scope:
         for library, number in self.found:
             if number > 1 and library.num_threads in self.used:
                 _set(library, number)
-        self.found, self.used, self.cpus = [], set(), None
+        self.found, self.used = [], set()
 
     def forked(self) -> None:
         """Leave in the place of Python threads that a forked process has lost."""
@@ -132,12 +142,11 @@ class Scope:
     def share(self, limit: int) -> int:
         """Return how many threads each Python thread inside may use."""
         with self.lock:
-            if self.cpus is None:
-                self.cpus = int(joblib.cpu_count())
-            if limit >= self.cpus and parent_process() is not None:
+            cpus = _cpus(_affinity())
+            if limit >= cpus and parent_process() is not None:
                 return 1
             users = len({thread for thread, _ in self.inside})
-            return max(min(limit, self.cpus) // max(users, 1), 1)
+            return max(min(limit, cpus) // max(users, 1), 1)
 
 
 class _Own(local):

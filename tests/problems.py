@@ -14,8 +14,9 @@ from sklearn.datasets import (
 )
 from sklearn.utils import check_random_state
 
+from skgn.data.columns import Standardisation
+from skgn.data.inputs import DenseInputs
 from skgn.linalg.kronecker import Factor
-from skgn.model.inputs import DenseInputs, Standardisation
 from skgn.model.losses import Bernoulli, Multinomial, Squared
 from skgn.model.network import Network
 from skgn.model.objective import Objective

@@ -1,8 +1,13 @@
-"""Imports run one way: _classifier -> _base -> training -> steps -> {model, linalg}."""
+"""Imports run one way, and of other packages reach those that are declared.
+
+estimators -> fitting -> (thread ->) training -> steps -> model -> data -> linalg
+"""
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -10,30 +15,32 @@ import pytest
 import skgn
 
 ROOT = Path(skgn.__file__).parent
+HOME = Path(__file__).parents[1]
 FILES = sorted(ROOT.rglob("*.py"))
 
 #: What each part of the package may import of it, itself included.
 ALLOWED = {
-    "__init__": {"_classifier", "_version"},
-    "_classifier": {"_base", "_compat", "_rows", "model", "typing"},
-    "_base": {
-        *("_compat", "_rows", "_streaming", "_threads", "_training", "_version"),
-        *("training", "steps", "model", "typing"),
+    "__init__": {"estimators", "_version"},
+    "estimators": {
+        *("estimators", "fitting", "training", "data", "model"),
+        *("_compat", "_threads", "_version", "typing"),
     },
-    "_streaming": {"_compat", "_rows", "_threads", "training", "model", "typing"},
-    "_training": {"_rows", "training", "steps", "model", "typing"},
-    "_rows": {"typing"},
+    "fitting": {
+        *("fitting", "thread", "training", "steps", "data", "model", "typing"),
+    },
+    "thread": {"thread", "training", "steps", "model", "linalg", "typing"},
+    "training": {"training", "steps", "data", "model", "linalg", "typing"},
+    "steps": {"steps", "model", "linalg", "typing"},
+    "model": {"model", "data", "linalg", "typing"},
+    "data": {"data", "linalg", "typing"},
+    "linalg": {"linalg", "_threads", "typing"},
     "_threads": set(),
     "_compat": {"typing"},
     "_version": set(),
-    "training": {"training", "steps", "model", "linalg", "typing"},
-    "steps": {"steps", "model", "linalg", "typing"},
-    "model": {"model", "linalg", "typing"},
-    "linalg": {"_threads", "linalg", "typing"},
     "typing": set(),
 }
 
-NUMERICAL = {"training", "steps", "model", "linalg", "typing"}
+NUMERICAL = {*ALLOWED} - {"estimators", "_compat", "_threads"}
 
 
 def part_of(path):
@@ -61,8 +68,8 @@ def path(request):
 def test_the_walk_sees_imports():
     """The walk below is not empty-handed."""
     assert {part_of(path) for path in FILES} == set(ALLOWED)
-    assert "skgn.model.losses.Loss" in imports(ROOT / "_base.py")
-    assert "numpy" in imports(ROOT / "_base.py")
+    assert "skgn.fitting.fit.fit" in imports(ROOT / "estimators" / "base.py")
+    assert "numpy" in imports(ROOT / "estimators" / "base.py")
 
 
 def test_direction(path):
@@ -80,11 +87,53 @@ def test_numerical_parts_know_numpy_and_scipy_only(path):
     assert roots - set(sys.stdlib_module_names) <= {"skgn", "numpy", "scipy"}
 
 
+#: Extras of pyproject.toml that the files of a folder outside the package may use.
+EXTRAS = {
+    "tests": ["test"],
+    "docs": ["docs"],
+    "examples": ["plot"],
+    "examples/benchmarks": ["bench"],
+}
+
+
+def declared(*extras):
+    """Return what pyproject.toml says may be imported, with these extras."""
+    project = tomllib.loads((HOME / "pyproject.toml").read_text("utf-8"))["project"]
+    optional = project["optional-dependencies"]
+    required = [*project["dependencies"], *(x for name in extras for x in optional[name])]
+    names = {re.match(r"[\w.-]+", requirement)[0] for requirement in required}
+    # names under which a package is imported, where they differ from its own
+    other = {"scikit-learn": "sklearn", "myst-parser": "myst_parser"}
+    return {other.get(name, name) for name in names}
+
+
+def outside(path):
+    """Return the packages, not Python's own, that a file imports."""
+    return {name.split(".")[0] for name in imports(path)} - set(sys.stdlib_module_names)
+
+
 def test_dependencies_are_declared(path):
-    """At the top of any file stand declared dependencies only."""
-    roots = {name.split(".")[0] for name in imports(path)}
-    known = {"skgn", "numpy", "scipy", "sklearn", "joblib", "threadpoolctl", "matplotlib"}
-    assert roots - set(sys.stdlib_module_names) <= known
+    """The package imports what pip installs with it, and nothing of an extra."""
+    assert outside(path) <= {"skgn"} | declared()
+
+
+def test_every_dependency_is_imported():
+    """Nothing is installed that the package does not use."""
+    used = set().union(*map(outside, FILES))
+    assert declared() <= used
+    assert len(declared()) > 1
+
+
+@pytest.mark.parametrize("folder", EXTRAS)
+def test_extras_are_declared(folder):
+    """Tests, examples and the like import what their extra installs."""
+    files = list((HOME / folder).glob("*.py"))
+    if folder == "tests":
+        files = list((HOME / folder).rglob("*.py"))
+    assert files
+    own = {"skgn", "tests", *(file.stem for file in files)}
+    used = set().union(*map(outside, files))
+    assert used - own <= declared(*EXTRAS[folder])
 
 
 def test_private_names_of_scikit_learn(path):

@@ -4,10 +4,10 @@ Rows that other files test in depth, in brackets where:
 
 ==  ========================================  ============================================
 1   iterations against gradient descent       here
-2   layer-wise pseudo-inverses                [steps/test_layerwise, test_thread_solvers]
-3   Jacobi or Gauss-Seidel                    [steps/test_layerwise, test_thread_solvers]
+2   layer-wise pseudo-inverses                here [test_thread_solvers]
+3   Jacobi or Gauss-Seidel                    here [test_thread_solvers]
 4   first factorisation is constant           [test_thread_solvers, steps/test_kronecker]
-5   half steps                                [test_thread_solvers]
+5   half steps                                here [test_thread_solvers]
 6   activations                               here
 7   rank-deficient input                      here [linalg/test_least_squares]
 8   several binary outputs at once            here
@@ -15,8 +15,8 @@ Rows that other files test in depth, in brackets where:
 10  stop at a threshold                       here
 11  more data                                 here
 12  saturated outputs                         here [model/test_losses]
-13  signs of the gradient                     here [steps/test_signed]
-14  the joint equation                        here [steps/test_layerwise]
+13  signs of the gradient                     here [thread/test_signed]
+14  the joint equation                        here [thread/test_layerwise]
 15  more than two layers                      here
 16  the choice of activation                  here
 17  hinge loss                                nothing to test
@@ -24,14 +24,17 @@ Rows that other files test in depth, in brackets where:
 ==  ========================================  ============================================
 """
 
+from itertools import combinations
+
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 
 from skgn import GaussNewtonMLPClassifier
 from tests import oracles
-from tests.problems import breast_cancer, digits, iris, multilabel
+from tests.problems import breast_cancer, digits, iris, multilabel, wide
 
 SOLVERS = ["kronecker", "sequential", "joint"]
 
@@ -76,15 +79,69 @@ def test_row_1_softmax_regression(solver):
     assert np.all(np.diff(model.loss_curve_) <= 0)
 
 
-@pytest.mark.parametrize("solver", ["sequential", "joint"])
-@pytest.mark.parametrize("order", ["jacobi", "gauss_seidel"])
-def test_rows_2_and_3_and_5_are_parameters(solver, order):
-    """The equations, their order and half steps can be asked for by name."""
-    if solver == "joint":
-        order = "jacobi"
+def layers_of(model):
+    """Return intercepts and weights for raw X, layer by layer."""
+    pairs = zip(model.intercepts_, model.coefs_, strict=True)
+    return [np.vstack([b, W]) for b, W in pairs]
+
+
+EQUATIONS = {
+    "jacobi": {"solver": "sequential", "order": "jacobi"},
+    "gauss_seidel": {"solver": "sequential", "order": "gauss_seidel"},
+    "joint": {"solver": "joint"},
+}
+
+
+def first_step(name, step_size):
+    """Return X, y, and the weights before and after a step that lowers the cost.
+
+    One that does not would be forgotten: the best weights are kept.
+    """
+    X, y = wide(n_classes=2)
+    X = X / 4
+    options = {**EQUATIONS[name], "safeguard": None, "standardize": False}
+    options |= {"step_size": step_size, "max_iter": 1}
+    before = unpenalised((8,), "tanh", cost_threshold=9, **options).fit(X, y)
+    after = unpenalised((8,), "tanh", **options).fit(X, y)
+    assert after.loss_ < before.loss_
+    return X, y, layers_of(before), layers_of(after)
+
+
+@pytest.mark.parametrize("step_size", [0.5, 0.25])
+@pytest.mark.parametrize("name", EQUATIONS)
+def test_rows_2_and_3_and_5_the_first_step(name, step_size):
+    """The equations, their order and a part of a step: each what the thread says."""
+    X, y, before, after = first_step(name, step_size)
+    ridge = 1 / len(y) if name == "joint" else None
+    updated = step_size if name == "gauss_seidel" else 0.0
+    weights = np.full(len(y), 1 / len(y))
+    steps, _ = oracles.thread_directions(
+        "bernoulli", before, ("tanh",), X, y[:, None], weights, ridge, updated
+    )
+    for V_0, V, D in zip(before, after, steps, strict=True):
+        assert_allclose(V - V_0, step_size * D, rtol=1e-6, atol=1e-8)
+
+
+def test_row_3_the_order_is_of_what_is_passed_down():
+    """The last layer's step is the same; the first one's is not, nor is it joint's."""
+    steps = {}
+    for name in EQUATIONS:
+        _, _, before, after = first_step(name, 0.5)
+        steps[name] = [V - V_0 for V_0, V in zip(before, after, strict=True)]
+    assert_allclose(steps["jacobi"][1], steps["gauss_seidel"][1], rtol=1e-10)
+    for one, other in combinations(EQUATIONS, 2):
+        largest = np.abs(steps[one][0]).max()
+        assert np.abs(steps[one][0] - steps[other][0]).max() > 0.05 * largest
+    with pytest.raises(ValueError, match="order='gauss_seidel' has no effect"):
+        unpenalised(solver="joint", order="gauss_seidel").fit(*iris())
+
+
+@pytest.mark.parametrize("name", EQUATIONS)
+def test_row_5_half_steps_learn(name):
+    """With one hidden layer, no step of them longer than half."""
     X, y = iris()
     half, whole = (
-        unpenalised((6,), solver=solver, order=order, step_size=t, max_iter=20).fit(X, y)
+        unpenalised((6,), **EQUATIONS[name], step_size=t, max_iter=20).fit(X, y)
         for t in (0.5, 1.0)
     )
     assert half.loss_ < 0.5 * half.loss_curve_[0]
@@ -94,7 +151,10 @@ def test_rows_2_and_3_and_5_are_parameters(solver, order):
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("first", oracles.ACTIVATIONS)
 def test_row_6_any_mix_of_activations(first, solver):
-    """Two hidden layers, every pair with the first: learned by every solver."""
+    """Two hidden layers, every pair with the first: learned, and what was asked for.
+
+    Outputs, and the cost of the fit, are those of the two activations in that order.
+    """
     X, y = iris()
     for second in oracles.ACTIVATIONS:
         model = GaussNewtonMLPClassifier(
@@ -107,6 +167,16 @@ def test_row_6_any_mix_of_activations(first, solver):
         ).fit(X, y)
         assert model.score(X, y) > 0.9, (first, second)
         assert np.all(np.diff(model.loss_curve_) <= 0)
+        assert model.activations_ == (first, second)
+        layers = layers_of(model)
+        Z = oracles.outputs(layers, (first, second), X)
+        P = np.array([oracles.softmax(z) for z in Z])
+        assert_allclose(model.predict_proba(X), P, rtol=1e-6, atol=1e-10)
+        cost = -np.log(P[np.arange(150), y]).mean()
+        assert model.history_["cost"][-1] == pytest.approx(cost, rel=1e-6)
+        if first != second:
+            swapped = oracles.outputs(layers, (second, first), X)
+            assert np.abs(swapped - Z).max() > 1e-2
 
 
 @pytest.mark.parametrize("solver", SOLVERS)

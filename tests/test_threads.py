@@ -6,7 +6,7 @@ import subprocess
 import sys
 import warnings
 from multiprocessing import get_context
-from threading import Barrier, Thread
+from threading import Barrier, Thread, local
 
 import joblib
 import numpy as np
@@ -38,17 +38,24 @@ def set_blas_threads(number):
             _threads._set(library, number)
 
 
+def set_cpus(monkeypatch, number):
+    """Let joblib find so many CPUs."""
+    monkeypatch.setattr(joblib, "cpu_count", lambda: number)
+    _threads._cpus.cache_clear()
+
+
 @pytest.fixture(autouse=True)
 def _four_threads_on_four_cpus(monkeypatch):
     libraries = [*_threads._libraries(False), *_threads._libraries(True)]
     if not BLAS:
         pytest.skip("no BLAS whose threads can be limited")
     found = [library.num_threads for library in libraries]
-    monkeypatch.setattr(joblib, "cpu_count", lambda: BEFORE)
+    set_cpus(monkeypatch, BEFORE)
     set_blas_threads(BEFORE)
     if blas_threads() != BEFORE:
         pytest.skip("a BLAS without threads")
     yield
+    _threads._cpus.cache_clear()
     for library, number in zip(libraries, found, strict=True):
         _threads._set(library, number)
 
@@ -184,10 +191,10 @@ def test_what_somebody_else_sets_remains():
 
 def test_no_more_than_the_cpus(monkeypatch):
     """joblib knows affinity and quota."""
-    monkeypatch.setattr(joblib, "cpu_count", lambda: 3)
+    set_cpus(monkeypatch, 3)
     with one_thread():
         assert most_threads() == 3
-    monkeypatch.setattr(joblib, "cpu_count", lambda: 1)
+    set_cpus(monkeypatch, 1)
     with one_thread():
         assert most_threads() == 1
 
@@ -275,6 +282,39 @@ def test_who_is_inside_shares_the_threads():
     assert blas_threads() == BEFORE
 
 
+def test_numbers_that_each_python_thread_has_of_its_own(monkeypatch):
+    """As a BLAS with OpenMP has them: whoever leaves has its own back at once."""
+
+    class Library(local):
+        num_threads = BEFORE
+
+        def set_num_threads(self, number):
+            self.num_threads = number
+
+    library = Library()
+    monkeypatch.setattr(_threads, "_libraries", lambda per_thread: [library] * per_thread)
+    inside, first_left = Barrier(2, timeout=30), Barrier(2, timeout=30)
+
+    def leaves_first():
+        with one_thread():
+            assert library.num_threads == 1
+            inside.wait()
+            with more_threads(100):
+                assert library.num_threads == BEFORE // 2
+            assert library.num_threads == 1
+        assert library.num_threads == BEFORE
+        first_left.wait()
+
+    def leaves_last():
+        with one_thread():
+            inside.wait()
+            first_left.wait()
+            assert library.num_threads == 1
+        assert library.num_threads == BEFORE
+
+    together(leaves_first, leaves_last)
+
+
 def test_more_python_threads_than_cpus():
     everyone = Barrier(2 * BEFORE, timeout=30)
 
@@ -290,7 +330,7 @@ def test_more_python_threads_than_cpus():
 
 def test_coming_and_going():
     def come_and_go():
-        for i in range(300):
+        for i in range(100):
             with one_thread(), more_threads(i % 4):
                 assert blas_threads() < BEFORE or i % 4 == 0
 
@@ -422,7 +462,8 @@ def test_as_before_after_a_call_that_fails(method, error, monkeypatch):
         assert blas_threads() == 1
         raise error
 
-    monkeypatch.setattr("skgn.model.inputs.matmul", fails)
+    where = "model.prediction" if method == "predict" else "data.inputs"
+    monkeypatch.setattr(f"skgn.{where}.matmul", fails)
     with pytest.raises(error):
         getattr(model, method)(*([np.tile(X, (9, 1))] if method == "predict" else [X, y]))
     assert blas_threads() == BEFORE
@@ -439,7 +480,7 @@ def test_threads_change_nothing_but_rounding(batch_size, dtype, monkeypatch):
     )
 
     def probabilities(cpus):
-        monkeypatch.setattr(joblib, "cpu_count", lambda: cpus)
+        set_cpus(monkeypatch, cpus)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # three iterations do not converge
             return model.fit(X, y).predict_proba(X)

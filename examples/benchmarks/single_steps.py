@@ -7,7 +7,8 @@ from sklearn.datasets import load_breast_cancer, load_wine, make_classification
 from sklearn.preprocessing import StandardScaler
 from tools import FLOATS, all_rows, fit_seconds, median
 
-from skgn.model.inputs import Standardisation, make_inputs
+from skgn.data.columns import Standardisation
+from skgn.data.inputs import make_inputs
 from skgn.model.losses import Multinomial
 from skgn.model.network import Network
 from skgn.model.objective import Objective

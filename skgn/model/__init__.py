@@ -1,1 +1,1 @@
-"""What is fitted: activations, losses, network, inputs, objective."""
+"""What is fitted: activations, losses, network, objective; its predictions."""

@@ -31,10 +31,9 @@ from typing import Any
 
 import numpy as np
 
-from skgn.linalg.gram import row_chunks
-from skgn.linalg.products import matmul
+from skgn.data.inputs import Inputs
+from skgn.linalg.products import matmul, row_chunks
 from skgn.model.activations import ACTIVATIONS, Activation
-from skgn.model.inputs import Inputs
 from skgn.typing import Array
 
 

@@ -1,31 +1,115 @@
-"""Outputs of a fitted network for new rows."""
+r"""A fitted network as a function of raw X, in the precision of its fit.
+
+The scales of the columns go into the weights of the first layer, and so do the means
+where they are small,
+
+    Z_1 = (X - mean) (W_1 / scale) + b_1.
+
+Of a column whose mean is many deviations, ``b_1 - (mean / scale)' W_1`` would lose the
+digits: where one is above FOLDED deviations, X is centred first. In float32 ``x - mean``
+is rounded only once if the mean is a float32 too; what that leaves goes into ``b_1``.
+
+Where this overflows, and for sparse X, columns are standardised as in a fit, in float64,
+and values that are not of this world are clipped.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
-from skgn.model.inputs import Standardisation, make_inputs
+from skgn.data.columns import Standardisation
+from skgn.data.inputs import make_inputs
+from skgn.linalg.products import matmul
 from skgn.model.network import Network
 from skgn.typing import Array
+
+#: Deviations of a mean that the intercept takes without a loss of digits.
+FOLDED = 16.0
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """A network with its weights for standardised columns, in float64.
+    """A network and its weights, which cannot be written to.
 
     Attributes
     ----------
     network : Network
-    layers : sequence of ndarray
-        ``V_1 .. V_L``.
+    layers : tuple of ndarray
+        ``V_1 .. V_L``, with ``W_1 / scale`` in ``V_1``.
     columns : Standardisation
+    intercept : ndarray of shape (n_1,)
+        Of the first layer, for raw X.
     """
 
     network: Network
-    layers: Sequence[Array]
+    layers: tuple[Array, ...]
     columns: Standardisation
+    intercept: Array
+
+    @classmethod
+    def of(
+        cls, network: Network, layers: Sequence[Array], columns: Standardisation
+    ) -> "Predictor":
+        """Build the predictor from weights for standardised columns."""
+        own = tuple(V.copy() for V in layers)
+        W = layers[0][1:] / columns.scale[:, None]
+        own[0][1:] = W
+        intercept = layers[0][0].astype(np.float64) - columns.mean @ W
+        intercept = intercept.astype(own[0].dtype)
+        return cls(network, own, columns, intercept)
+
+    def __post_init__(self) -> None:
+        """Lock the arrays: nothing else would take note of a change."""
+        columns = self.columns.mean, self.columns.scale
+        for array in (*self.layers, self.intercept, *columns):
+            array.setflags(write=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the attributes without what follows from them."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore the attributes; arrays come back unlocked."""
+        self.__dict__.update(state)
+        self.__post_init__()
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Precision of the fit."""
+        return self.layers[0].dtype
+
+    @property
+    def coefs(self) -> tuple[Array, ...]:
+        """Weights ``W_1 .. W_L`` for raw X."""
+        return tuple(V[1:] for V in self.layers)
+
+    @property
+    def intercepts(self) -> tuple[Array, ...]:
+        """Intercepts for raw X."""
+        return (self.intercept, *(V[0] for V in self.layers[1:]))
+
+    @cached_property
+    def standardised_layers(self) -> list[Array]:
+        """``V_1 .. V_L`` for standardised columns, float64."""
+        layers: list[Array] = [V.astype(np.float64) for V in self.layers]
+        layers[0][1:] *= self.columns.scale[:, None]
+        for V in layers:
+            V.setflags(write=False)
+        return layers
+
+    @cached_property
+    def _centre(self) -> tuple[Array | None, Array]:
+        """What X is centred by, None for nothing, and the intercepts that go with it."""
+        if np.all(np.abs(self.columns.mean) <= FOLDED * self.columns.scale):
+            return None, self.intercept
+        mean = self.columns.mean.astype(self.dtype)
+        rest = self.columns.mean - mean
+        b, W = self.layers[0][0], self.layers[0][1:]
+        return mean, (b - rest @ W).astype(self.dtype) if rest.any() else b
 
     def largest_product(self, m: int) -> int:
         """Return the multiplications of the largest product for `m` rows."""
@@ -39,7 +123,27 @@ class Predictor:
         m = X.shape[0]
         Z = np.empty((m, self.network.widths[-1]))
         for rows in self.network.chunks(m):
-            inputs = make_inputs(X[rows].astype(np.float64), self.columns)
-            trace = self.network.new_trace(inputs.shape[0], np.float64)
-            Z[rows] = self.network.outputs(self.layers, inputs, trace)
+            if sparse.issparse(X):
+                Z[rows] = self._standardised(X[rows])
+                continue
+            with np.errstate(over="ignore", invalid="ignore"):
+                Z[rows] = self._centred(X[rows])
+            if not np.isfinite(Z[rows]).all():
+                Z[rows] = self._standardised(X[rows])
         return Z
+
+    def _centred(self, X: Array) -> Array:
+        mean, b = self._centre
+        if X.dtype != self.dtype:
+            X = X.astype(self.dtype)
+        trace = self.network.new_trace(len(X), self.dtype)
+        centred = X if mean is None else X - mean
+        matmul(centred, self.layers[0][1:], out=trace.Z[0])
+        trace.Z[0][:] += b
+        self.network.forward(self.layers, trace)
+        return trace.Z[-1]
+
+    def _standardised(self, X: Any) -> Array:
+        inputs = make_inputs(X.astype(np.float64), self.columns)
+        trace = self.network.new_trace(X.shape[0], np.float64)
+        return self.network.outputs(self.standardised_layers, inputs, trace)

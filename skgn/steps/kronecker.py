@@ -31,7 +31,7 @@ accepted step and then every (number of passes) steps, ten at most.
 **Rescaling.** All layers explain the same residual, so that their full steps together
 overshoot. The step is the best combination ``a D + b P`` of the direction D and the
 previous accepted step P (momentum without a parameter) under the exact, damped
-Gauss-Newton model (:mod:`skgn.steps.model`), with one Jacobian-vector product per
+Gauss-Newton model (:mod:`skgn.steps.combination`), with one Jacobian-vector product per
 direction.
 
 Cost beyond one gradient: the product ``Ã_0 D_1``, two Jacobian-vector products over the
@@ -41,47 +41,15 @@ deeper layers, and the share of a refresh. The trial that follows needs no produ
 
 import numpy as np
 
-from skgn.linalg.gram import row_chunks, weighted_gram
 from skgn.linalg.kronecker import Factor, KroneckerBlock
-from skgn.linalg.products import gram
 from skgn.linalg.spectrum import BlockSpectrum
-from skgn.model.objective import Evaluation, Tangent
-from skgn.steps.model import best_combination
+from skgn.model.evaluation import Evaluation, Tangent
+from skgn.steps.combination import best_combination
 from skgn.steps.proposal import Proposal
 from skgn.typing import Array
 
 #: Most accepted steps between two refreshes of the factors.
 MAX_AGE = 10
-
-
-def curvature_weights(here: Evaluation) -> Array:
-    """Return ``ω_i h_i / Σ ω h`` with h the trace of each row's loss Hessian."""
-    weights = here.objective.row_weights * here.objective.loss.trace(here.pointwise)
-    total = weights.sum()
-    return weights / total if total > 0 else here.objective.row_weights
-
-
-def input_grams(here: Evaluation) -> list[Array]:
-    """Return ``S_2 .. S_L``."""
-    weights = curvature_weights(here)
-    return [weighted_gram(tilde, weights) for tilde in here.trace.hidden]
-
-
-def output_grams(here: Evaluation) -> list[Array]:
-    """Return ``Γ_1 .. Γ_L``."""
-    objective = here.objective
-    network = objective.network
-    grams = [np.zeros((n, n), here.theta.dtype) for n in network.widths[1:]]
-    root = np.sqrt(objective.row_weights)[:, None]
-    m, K = here.pointwise.residual.shape
-    passes = objective.loss.root_columns(K)
-    for rows in row_chunks(m, max(network.widths[1:]), passes):
-        slopes = [slope[rows] for slope in here.trace.slopes]
-        B = objective.loss.hessian_sqrt(here.pointwise.rows(rows))
-        B *= root[rows]
-        for l, delta in network.backward(here.layers, slopes, B.reshape(-1, K)):
-            grams[l] += gram(delta)
-    return grams
 
 
 class KroneckerStep:
@@ -120,8 +88,7 @@ class KroneckerStep:
             np.negative(block.solve(G, damping + objective.alpha), out=D)
         if not np.isfinite(direction).all():
             raise np.linalg.LinAlgError("a direction is not finite")
-        Z1_dot = self._spare_array(here)
-        objective.inputs.product(network.layers(direction)[0], out=Z1_dot)
+        Z1_dot = here.first_change(direction, out=self._spare_array(here))
         P = self.previous
         if P is None or self.momentum:
             tangents = here.tangents([direction], [Z1_dot])
@@ -162,10 +129,10 @@ class KroneckerStep:
     def _prepare(self, here: Evaluation) -> None:
         """Do the work that does not depend on the damping."""
         if not self.blocks or self.steps == 1 or self.age >= self.max_age:
-            self.inputs = [self.input_factor, *input_grams(here)]
+            self.inputs = [self.input_factor, *here.input_grams()]
             if len(self.inputs) == 1 and self.input_factor.rest is None:
-                self.inputs = [here.objective.inputs.gram(curvature_weights(here))]
-            pairs = zip(self.inputs, output_grams(here), strict=True)
+                self.inputs = [here.first_input_gram()]
+            pairs = zip(self.inputs, here.output_grams(), strict=True)
             self.blocks = [KroneckerBlock.of(S, gamma) for S, gamma in pairs]
             self.known_spectra = []
             self.age = 0

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from skgn.linalg.spectrum import BlockSpectrum
-from skgn.model.objective import Evaluation
+from skgn.model.evaluation import Evaluation
 from skgn.typing import Array
 
 

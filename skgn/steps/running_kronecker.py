@@ -20,11 +20,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from skgn.linalg.kronecker import Factor
-from skgn.linalg.products import gram
 from skgn.linalg.spectrum import BlockSpectrum
 from skgn.linalg.split_block import SplitBlock
-from skgn.model.objective import Evaluation
-from skgn.steps.kronecker import input_grams
+from skgn.model.evaluation import Evaluation
 from skgn.typing import Array
 
 #: Largest share that the past keeps at a refresh.
@@ -99,27 +97,12 @@ class RunningFactors:
     def _refresh(self, here: Evaluation, random_state: np.random.RandomState) -> None:
         past = min(MEMORY, 1 - 2 / (self.refreshes + 2))
         self.refreshes += 1
-        self.input_grams = _average(self.input_grams, input_grams(here), past)
-        sampled = sampled_output_grams(here, random_state)
+        self.input_grams = _average(self.input_grams, here.input_grams(), past)
+        sampled = here.sampled_output_grams(random_state)
         self.output_grams = _average(self.output_grams, sampled, past)
         damping = self.damping + here.objective.alpha
         self.blocks = [SplitBlock.of(*pair, damping) for pair in self.factors]
         self.known_spectra = []
-
-
-def sampled_output_grams(
-    here: Evaluation, random_state: np.random.RandomState
-) -> list[Array]:
-    """Return unbiased estimates of ``Γ_1 .. Γ_L`` by one backward pass."""
-    objective = here.objective
-    shape = here.pointwise.residual.shape
-    signs = np.where(random_state.random_sample(shape) < 0.5, -1, 1)
-    delta = objective.loss.sampled_root(here.pointwise, signs.astype(here.theta.dtype))
-    delta *= np.sqrt(objective.row_weights)[:, None]
-    network = objective.network
-    deltas = network.backward(here.layers, here.trace.slopes, delta)
-    grams: list[Array] = [gram(delta_l) for _, delta_l in deltas]
-    return grams[::-1]
 
 
 def _average(old: Sequence[Array], new: Sequence[Array], past: float) -> list[Array]:

@@ -1,1 +1,1 @@
-"""How steps are strung together to a fit."""
+"""How steps are strung together: the loops, damping, stopping, history."""

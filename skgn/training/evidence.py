@@ -40,7 +40,7 @@ tables' best penalties lie up to a thousand times lower, and so it is the Gaussi
 and the parabola that do not fit. τ = 0.4 gave the lowest log-loss over 21 tables of
 150 to 500 rows: 7 to 9 % above the best of seven fixed penalties, which one knows only
 afterwards, where τ = 1 is 12 to 15 % above. Where rows can be spared, held-out ones find
-the rest of the way (:mod:`skgn.training.relaxation`), from τ = 1.
+the rest of the way (:mod:`skgn.fitting.relaxation`), from τ = 1.
 """
 
 from collections.abc import Sequence
@@ -78,14 +78,14 @@ class Evidence:
     share : float
         τ.
     wait : int
-        Turns at the start, whose weights say nothing yet, that change nothing.
+        Iterations at the start, whose weights say nothing yet, that change nothing.
     """
 
     total_weight: float
     null_cost: float
     share: float = 1.0
     wait: int = 3
-    turns: int = 0
+    seen: int = 0
 
     def next(
         self,
@@ -94,7 +94,7 @@ class Evidence:
         squared_norm: float,
         cost: float,
     ) -> float:
-        """Return alpha after a turn.
+        """Return alpha after an iteration or epoch.
 
         Parameters
         ----------
@@ -107,8 +107,8 @@ class Evidence:
         cost : float
             Without the penalty.
         """
-        self.turns += 1
-        if self.turns <= self.wait:
+        self.seen += 1
+        if self.seen <= self.wait:
             return alpha
         determined = self.share * effective_parameters(spectra, alpha)
         if not np.isfinite(determined) or squared_norm == 0:

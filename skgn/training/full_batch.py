@@ -1,74 +1,31 @@
 r"""The loop of a full-batch fit: propose, try, accept or reject.
 
-One flat loop, in which a rejected trial is a turn like any other: it changes nothing but
-the damping, or the fraction of the step that is tried. Which trials count is the matter
-of the control (:mod:`skgn.training.control`): all but the unguarded one accept only a
-lower objective, so that it never rises. Where steps follow the quadratic model they
-shrink towards a short one down the gradient as the damping grows; every point but a
+One flat loop, in which a rejected trial is an iteration like any other: it changes
+nothing but the damping, or the fraction of the step that is tried. Which trials count is
+the matter of the control (:mod:`skgn.training.control`): all but the unguarded one accept
+only a lower objective, so that it never rises. Where steps follow the quadratic model
+they shrink towards a short one down the gradient as the damping grows; every point but a
 stationary one is left in the end.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
 
-from skgn.model.objective import Evaluation, Objective
+from skgn.model.evaluation import Evaluation
+from skgn.model.objective import Objective
 from skgn.steps.proposal import Proposal, Step
 from skgn.training.control import Control
 from skgn.training.damping import damping_floor
 from skgn.training.evidence import Evidence, effective_parameters
 from skgn.training.history import History
+from skgn.training.outcome import Observer, Outcome, tell
 from skgn.training.stopping import Stopping
 from skgn.typing import Array
 
 #: Rounding of the objective, in units of machine epsilon times its value.
 NOISE = 1e3
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The end of a fit.
-
-    Attributes
-    ----------
-    theta : ndarray
-        Weights: those of the best validation log-loss; without validation, those that
-        met the cost threshold, or those of the lowest objective, which are the last ones
-        where it never rises.
-    objective, cost : float
-        At these weights.
-    history : dict of ndarray of shape (turns + 1,)
-        See :class:`skgn.training.history.History`.
-    damping : float
-        Damping that the next proposal would have used.
-    reason : str
-        Why the fit ended; see :mod:`skgn.training.stopping`.
-    alpha : float
-        Penalty of `objective`.
-    effective_parameters : float
-        Number of well-determined parameters, by the curvature last seen; NaN where the
-        step knows none.
-    """
-
-    theta: Array
-    objective: float
-    cost: float
-    history: dict[str, Array]
-    damping: float
-    reason: str
-    alpha: float
-    effective_parameters: float
-
-    @classmethod
-    def nothing_to_fit(cls, damping: float, alpha: float, reason: str) -> "Outcome":
-        """Return the outcome of a fit without turns, at cost zero."""
-        history = History()
-        values = {"gradient_norm": 0.0, "damping": damping, "alpha": alpha}
-        history.append(objective=0.0, cost=0.0, **values)
-        table = history.to_dict()
-        return cls(np.zeros(0), 0.0, 0.0, table, damping, reason, alpha, 0.0)
 
 
 @np.errstate(over="ignore", invalid="ignore")  # trials that overflow are rejected
@@ -79,7 +36,7 @@ def train(
     control: Control,
     stopping: Stopping,
     validate: Callable[[Array], float] | None = None,
-    report: Callable[[str], None] | None = None,
+    observer: Observer | None = None,
     evidence: Evidence | None = None,
 ) -> Outcome:
     """Minimise `objective` from `theta`.
@@ -97,10 +54,11 @@ def train(
     validate : callable, optional
         Returns the validation log-loss at given weights. With it, the weights of its
         minimum are returned.
-    report : callable, optional
-        Called with a printable line after each turn.
+    observer : callable, optional
+        Is told of each iteration; may ask to stop.
     evidence : Evidence, optional
-        Moves the penalty after each accepted turn; the objective's is where it starts.
+        Moves the penalty after each accepted iteration; the objective's is where it
+        starts.
 
     Returns
     -------
@@ -112,110 +70,155 @@ def train(
         If the objective is not finite at the initial weights.
     """
     start = perf_counter()
-    history = History()
     here = objective.evaluate(theta)
     if not np.isfinite(here.value) or not np.all(np.isfinite(here.gradient)):
         raise FloatingPointError("the objective is not finite at the initial weights")
-    resolution = float(np.finfo(theta.dtype).eps)
-    validation = validate(here.theta) if validate else np.nan
-    first = best = here
-    gain_ratio, step_length = np.nan, 0.0
-    stopping.start(here.cost, validation)
+    walk = Walk(objective, step, control, stopping, validate, evidence, here, start)
+    return walk.end(observer)
 
-    while True:
-        history.append(
+
+class Walk:
+    """A fit on its way: where it is, what it has seen, and how it goes on."""
+
+    def __init__(
+        self,
+        objective: Objective,
+        step: Step,
+        control: Control,
+        stopping: Stopping,
+        validate: Callable[[Array], float] | None,
+        evidence: Evidence | None,
+        here: Evaluation,
+        start: float,
+    ):
+        self.objective, self.step, self.control = objective, step, control
+        self.stopping, self.validate, self.evidence = stopping, validate, evidence
+        self.first = self.best = self.here = here
+        self.start, self.history = start, History()
+        self.resolution = float(np.finfo(here.theta.dtype).eps)
+        self.validation = validate(here.theta) if validate else np.nan
+        self.gain_ratio, self.step_length = np.nan, 0.0
+        stopping.start(here.cost, self.validation)
+
+    def end(self, observer: Observer | None) -> Outcome:
+        """Go on until there is a reason to end."""
+        stopping = self.stopping
+        while True:
+            self.record()
+            tell(observer, self.history, stopping, self.outcome)
+            self.look_for_an_end()
+            if stopping.reason is not None:
+                break
+            self.go_on()
+        if stopping.reason == "cost_threshold" and not self.validate:
+            self.best = self.here  # unguarded, it may be higher than others
+        elif not self.control.guarded and self.here.value > self.first.value:
+            stopping.reason = self.control.reason
+        return self.outcome()
+
+    def record(self) -> None:
+        """Write a row of the history."""
+        here = self.here
+        self.history.append(
             objective=here.value,
             cost=here.cost,
             gradient_norm=float(np.linalg.norm(here.gradient)),
-            damping=control.value,
+            damping=self.control.value,
             alpha=here.objective.alpha,
-            gain_ratio=gain_ratio,
-            step_length=step_length,
-            seconds=perf_counter() - start,
-            validation=validation,
+            gain_ratio=self.gain_ratio,
+            step_length=self.step_length,
+            seconds=perf_counter() - self.start,
+            validation=self.validation,
         )
-        if report:
-            report(history.line())
+
+    def look_for_an_end(self) -> None:
+        """See whether nothing is left to be done, or no iteration."""
+        stopping, here = self.stopping, self.here
         if stopping.reason is None and (
-            here.value <= resolution**2 or not here.gradient.any()
+            here.value <= self.resolution**2 or not here.gradient.any()
         ):
             stopping.reason = "converged"
-        if stopping.reason is None and len(history.rows) > stopping.max_iter:
+        if stopping.reason is None and len(self.history.rows) > stopping.max_iter:
             stopping.reason = "max_iter"
-        if stopping.reason is not None:
-            break
 
-        gain_ratio, step_length = np.nan, 0.0
-        proposal = _propose(step, here, control)
+    def go_on(self) -> None:
+        """Propose a step and try it."""
+        here, control = self.here, self.control
+        self.gain_ratio, self.step_length = np.nan, 0.0
+        proposal = _propose(self.step, here, control)
+        smallest = self.resolution * here.value
         if proposal is None:
-            control = control.rejected()
-        elif (
-            control.follows_model
-            and proposal.predicted_decrease <= resolution * here.value
-        ):
+            self.control = control.rejected()
+        elif control.follows_model and proposal.predicted_decrease <= smallest:
             # too little to be seen in the objective: at its minimum, or over-damped
-            if proposal.potential <= NOISE * resolution * here.value:
-                stopping.reason = "converged"
+            if proposal.potential <= NOISE * smallest:
+                self.stopping.reason = "converged"
             elif control.was_rejected:
-                stopping.reason = control.reason
+                self.stopping.reason = control.reason
             else:
-                control = control.accepted(1.0, floor=0.0)
+                self.control = control.accepted(1.0, floor=0.0)
         else:
-            theta = here.theta + proposal.step
-            if control.guarded:
-                trial = here.objective.evaluate(theta, here, proposal.Z1_dot)
-            else:  # sums of steps of any size would lose the digits of Z_1
-                trial = here.objective.evaluate(theta)
-            decrease = here.value - trial.value
-            if not np.all(np.isfinite(theta)):
-                decrease = np.nan
-            if proposal.predicted_decrease:
-                gain_ratio = decrease / proposal.predicted_decrease
-            if control.accepts(decrease, proposal.slope):
-                potential = proposal.potential / here.value
-                curvature = step.largest_curvature
-                floor = damping_floor(here.objective.alpha, curvature, potential)
-                control = control.accepted(gain_ratio, floor)
-                step_length = float(np.linalg.norm(proposal.step))
-                stopping.accepted(decrease / here.value, potential, trial.cost)
-                step.accept(proposal)
-                objective.recycle(here)
-                here = trial
-                if evidence:
-                    alpha = evidence.next(
-                        here.objective.alpha, step.spectra, here.squared_norm, here.cost
-                    )
-                    here = here.with_alpha(alpha)
-                if validate:
-                    validation = validate(here.theta)
-                    is_best = stopping.validated(validation)
-                else:
-                    # under a penalty that moves, the last point's is the one chosen
-                    is_best = bool(evidence) or here.value <= best.value
-                if is_best:
-                    best = here
-            else:
-                objective.recycle(trial)
-                control = control.rejected()
-        if control.was_rejected and control.exhausted:
-            stopping.reason = control.reason
+            self.try_out(proposal)
+        if self.control.was_rejected and self.control.exhausted:
+            self.stopping.reason = self.control.reason
 
-    reason = stopping.reason
-    if reason == "cost_threshold" and not validate:
-        best = here  # unguarded, its objective may be higher than that of others
-    elif not control.guarded and here.value > first.value:
-        reason = control.reason
-    alpha = best.objective.alpha
-    return Outcome(
-        best.theta,
-        best.value,
-        best.cost,
-        history.to_dict(),
-        control.value,
-        reason,
-        alpha,
-        effective_parameters(step.spectra, alpha),
-    )
+    def try_out(self, proposal: Proposal) -> None:
+        """Evaluate a step; take it, or not."""
+        here, theta = self.here, self.here.theta + proposal.step
+        if self.control.guarded:
+            trial = here.objective.evaluate(theta, here, proposal.Z1_dot)
+        else:  # sums of steps of any size would lose the digits of Z_1
+            trial = here.objective.evaluate(theta)
+        decrease = here.value - trial.value
+        if not np.all(np.isfinite(theta)):
+            decrease = np.nan
+        if proposal.predicted_decrease:
+            self.gain_ratio = decrease / proposal.predicted_decrease
+        if self.control.accepts(decrease, proposal.slope):
+            self.accept(proposal, trial, decrease)
+        else:
+            self.objective.recycle(trial)
+            self.control = self.control.rejected()
+
+    def accept(self, proposal: Proposal, trial: Evaluation, decrease: float) -> None:
+        """Take a step."""
+        here, step = self.here, self.step
+        potential = proposal.potential / here.value
+        curvature = step.largest_curvature
+        floor = damping_floor(here.objective.alpha, curvature, potential)
+        self.control = self.control.accepted(self.gain_ratio, floor)
+        self.step_length = float(np.linalg.norm(proposal.step))
+        self.stopping.accepted(decrease / here.value, potential, trial.cost)
+        step.accept(proposal)
+        self.objective.recycle(here)
+        here = trial
+        if self.evidence:
+            alpha = here.objective.alpha
+            alpha = self.evidence.next(alpha, step.spectra, here.squared_norm, here.cost)
+            here = here.with_alpha(alpha)
+        if self.validate:
+            self.validation = self.validate(here.theta)
+            is_best = self.stopping.validated(self.validation)
+        else:
+            # under a penalty that moves, the last point's is the one chosen
+            is_best = bool(self.evidence) or here.value <= self.best.value
+        self.here = here
+        if is_best:
+            self.best = here
+
+    def outcome(self) -> Outcome:
+        """Return the outcome if the fit ended here."""
+        best, alpha = self.best, self.best.objective.alpha
+        return Outcome(
+            best.theta,
+            best.value,
+            best.cost,
+            self.history.to_dict(),
+            self.control.value,
+            self.stopping.reason,
+            alpha,
+            effective_parameters(self.step.spectra, alpha),
+        )
 
 
 def _propose(step: Step, here: Evaluation, control: Control) -> Proposal | None:

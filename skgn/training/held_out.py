@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skgn.model.inputs import Inputs
+from skgn.data.inputs import Inputs
 from skgn.model.losses import Loss
 from skgn.model.network import Network, Trace
 from skgn.typing import Array

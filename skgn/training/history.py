@@ -1,4 +1,4 @@
-"""What happened at each turn of a fit."""
+"""What happened at each iteration of a fit."""
 
 from dataclasses import dataclass, field
 
@@ -23,7 +23,7 @@ COLUMNS = (
 
 @dataclass
 class History:
-    """One row per turn and one for the start, column by column."""
+    """One row per iteration or epoch and one for the start, column by column."""
 
     rows: list[tuple[float, ...]] = field(default_factory=list)
 
@@ -39,15 +39,22 @@ class History:
         table = np.array(self.rows, dtype=np.float64)
         return {name: table[:, i] for i, (name, *_) in enumerate(COLUMNS)}
 
-    def line(self) -> str:
-        """Return the last row for printing, under headings if it is the first."""
-        turn = len(self.rows) - 1
-        cells = [f"{turn:4d}"]
-        headings = ["turn"]
-        for value, (_, _, heading, form) in zip(self.rows[-1], COLUMNS, strict=True):
-            width = int(form.split(".")[0])
-            blank = np.isnan(value)
-            cells.append(" " * (width - 1) + "-" if blank else format(value, form))
-            headings.append(f"{heading:>{width}}")
-        text = " ".join(cells)
-        return f"{' '.join(headings)}\n{text}" if turn == 0 else text
+    @property
+    def last(self) -> dict[str, float]:
+        """The last row, by the names of the columns."""
+        return {
+            name: value for (name, *_), value in zip(COLUMNS, self.rows[-1], strict=True)
+        }
+
+
+def line(values: dict[str, float], number: int) -> str:
+    """Return a row for printing, under headings if it is the first."""
+    cells, headings = [f"{number:9d}"], ["iteration"]
+    for name, _, heading, form in COLUMNS:
+        width = int(form.split(".")[0])
+        value = values[name]
+        blank = np.isnan(value)
+        cells.append(" " * (width - 1) + "-" if blank else format(value, form))
+        headings.append(f"{heading:>{width}}")
+    text = " ".join(cells)
+    return f"{' '.join(headings)}\n{text}" if number == 0 else text

@@ -15,9 +15,9 @@ second order, between the predictions before and after the step s D where the bl
 the curvature. It is kept below κ. With heavy-tailed columns or a batch of outliers the
 bound, not the schedule, sets the step.
 
-A batch's objective is seen before the step that it leads to. The mean over a pass stands
-for the objective of that pass: it lags half a pass behind the weights and, like any mean
-over samples, may rise.
+A batch's objective is seen before the step that it leads to. The mean over an epoch
+stands for the objective of that epoch: it lags half an epoch behind the weights and, like
+any mean over samples, may rise.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,11 +27,12 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from skgn.model.batches import BatchedObjective
+from skgn.model.evaluation import Evaluation
+from skgn.model.objective import BatchedObjective
 from skgn.steps.running_kronecker import RunningFactors
 from skgn.training.evidence import Evidence, effective_parameters
-from skgn.training.full_batch import Outcome
 from skgn.training.history import History
+from skgn.training.outcome import Observer, Outcome, tell
 from skgn.training.stopping import Stopping
 from skgn.typing import Array
 
@@ -65,8 +66,8 @@ MOMENTUM = 0.9
 #: κ: bound on a step's change of the predictions.
 TRUST = 1e-3
 
-#: Batches per pass that the automatic size aims at, and its limits.
-BATCHES_PER_PASS = 50
+#: Batches per epoch that the automatic size aims at, and its limits.
+BATCHES_PER_EPOCH = 50
 SMALLEST_BATCH, LARGEST_BATCH = 128, 1024
 
 
@@ -77,7 +78,7 @@ def automatic_damping(n: int) -> float:
 
 def automatic_batch_size(m: int) -> int:
     """Return the batch size for `m` rows."""
-    return min(max(m // BATCHES_PER_PASS, SMALLEST_BATCH), LARGEST_BATCH, m)
+    return min(max(m // BATCHES_PER_EPOCH, SMALLEST_BATCH), LARGEST_BATCH, m)
 
 
 @dataclass(frozen=True)
@@ -200,7 +201,7 @@ def train_in_batches(
     random_state: np.random.RandomState,
     block: int = 1,
     validate: Callable[[Array], float] | None = None,
-    report: Callable[[str], None] | None = None,
+    observer: Observer | None = None,
     evidence: Evidence | None = None,
     schedule_of: Callable[[int], Schedule] = Schedule,
 ) -> Outcome:
@@ -215,21 +216,21 @@ def train_in_batches(
     batch_size : int
         Rows of a batch, about.
     stopping : Stopping
-        Its `max_iter` is the number of passes over the rows that the schedule has.
+        Its `max_iter` is the number of epochs that the schedule has.
     random_state : RandomState
         Draws the batches and the signs of the output factors.
     block : int
         Rows that are looked up together.
-    validate, report, evidence : optional
-        As for :func:`skgn.training.full_batch.train`, once per pass.
+    validate, observer, evidence : optional
+        As for :func:`skgn.training.full_batch.train`, once per epoch.
     schedule_of : callable, optional
         Returns the schedule for a number of batches.
 
     Returns
     -------
     Outcome
-        Of the last pass; with validation, of the one with the lowest validation log-loss;
-        of a fit that diverged, of the best pass before.
+        Of the last epoch; with validation, of the one with the lowest validation
+        log-loss; of a fit that diverged, of the best epoch before.
 
     Raises
     ------
@@ -237,72 +238,111 @@ def train_in_batches(
         If the objective is not finite at the initial weights.
     """
     start = perf_counter()
-    history = History()
     m = objective.rows.shape[0]
-    descent = Descent(theta.copy(), np.zeros_like(theta), factors)
     first = objective.batch(next(shuffled_batches(m, batch_size, random_state, block)))
     here = first.evaluate(theta)
     if not np.isfinite(here.value) or not np.all(np.isfinite(here.gradient)):
         raise FloatingPointError("the objective is not finite at the initial weights")
-    row = {
-        "objective": here.value,
-        "cost": here.cost,
-        "gradient_norm": float(np.linalg.norm(here.gradient)),
-    }
-    best, kept, lowest = theta.copy(), row, here.value
-    validation = validate(theta) if validate else np.nan
-    stopping.start(here.cost, validation)
-    first.recycle(here)
-    per_pass = max(round(m / batch_size), 1)
-    total = per_pass * stopping.max_iter
+    total = max(round(m / batch_size), 1) * stopping.max_iter
     schedule = schedule_of(total)
     rates = (schedule.step(t) for t in range(total))
+    epochs = Epochs(objective, theta, factors, stopping, validate, evidence, here, start)
+    first.recycle(here)
 
-    alpha = best_alpha = objective.alpha
-    while True:
-        history.append(
-            **row,
-            damping=factors.damping,
-            alpha=alpha,
-            seconds=perf_counter() - start,
-            validation=validation,
-        )
-        if report:
-            report(history.line())
-        if stopping.reason is None and len(history.rows) > stopping.max_iter:
-            stopping.reason = "schedule"
-        if stopping.reason is not None:
-            break
+    def run(present: BatchedObjective) -> dict[str, float] | None:
         batches = shuffled_batches(m, batch_size, random_state, block)
-        means = descent.run(objective, batches, rates, random_state)
-        if means is None:
-            stopping.reason = "diverged"
-            break
-        row, alpha = means, objective.alpha
-        stopping.cost_reached(row["cost"])
-        if validate:
-            validation = validate(descent.theta)
-            is_best = stopping.validated(validation)
+        return epochs.descent.run(present, batches, rates, random_state)
+
+    return epochs.end(run, observer)
+
+
+class Epochs:
+    """A fit in mini-batches on its way: the last epoch, and the best one."""
+
+    def __init__(
+        self,
+        objective: BatchedObjective,
+        theta: Array,
+        factors: RunningFactors,
+        stopping: Stopping,
+        validate: Callable[[Array], float] | None,
+        evidence: Evidence | None,
+        here: Evaluation,
+        start: float,
+    ):
+        self.objective, self.alpha = objective, objective.alpha
+        self.factors, self.stopping = factors, stopping
+        self.validate, self.evidence = validate, evidence
+        self.descent = Descent(theta.copy(), np.zeros_like(theta), factors)
+        self.start, self.history = start, History()
+        self.row = {
+            "objective": here.value,
+            "cost": here.cost,
+            "gradient_norm": float(np.linalg.norm(here.gradient)),
+        }
+        self.best, self.best_row, self.best_alpha = theta.copy(), self.row, self.alpha
+        self.validation = validate(theta) if validate else np.nan
+        stopping.start(here.cost, self.validation)
+
+    def end(
+        self,
+        run: Callable[[BatchedObjective], dict[str, float] | None],
+        observer: Observer | None,
+    ) -> Outcome:
+        """Run epochs, which return their means, until there is a reason to end."""
+        stopping, history = self.stopping, self.history
+        while True:
+            history.append(
+                **self.row,
+                damping=self.factors.damping,
+                alpha=self.alpha,
+                seconds=perf_counter() - self.start,
+                validation=self.validation,
+            )
+            tell(observer, history, stopping, self.outcome)
+            if stopping.reason is None and len(history.rows) > stopping.max_iter:
+                stopping.reason = "schedule"
+            if stopping.reason is not None:
+                break
+            means = run(self.objective)
+            if means is None:
+                stopping.reason = "diverged"
+                break
+            self.take_note(means)
+        return self.outcome()
+
+    def take_note(self, means: dict[str, float]) -> None:
+        """Look at the means of an epoch, and move the penalty for the next one."""
+        stopping, theta = self.stopping, self.descent.theta
+        self.row, self.alpha = means, self.objective.alpha
+        stopping.cost_reached(means["cost"])
+        if self.validate:
+            self.validation = self.validate(theta)
+            is_best = stopping.validated(self.validation)
         else:
-            is_best = row["objective"] <= lowest
+            is_best = means["objective"] <= self.best_row["objective"]
         if is_best:
-            best[:], kept, lowest = descent.theta, row, row["objective"]
-            best_alpha = alpha
-        if evidence and stopping.reason is None and len(history.rows) < stopping.max_iter:
-            theta = descent.theta
-            squared_norm = objective.network.weight_inner(theta, theta)
-            moved = evidence.next(alpha, factors.spectra, squared_norm, row["cost"])
-            objective = replace(objective, alpha=moved)
-    if stopping.reason != "diverged" and not validate:
-        # the schedule's end, not its lowest mean
-        best, kept, best_alpha = descent.theta, row, objective.alpha
-    return Outcome(
-        best,
-        kept["objective"],
-        kept["cost"],
-        history.to_dict(),
-        factors.damping,
-        stopping.reason,
-        best_alpha,
-        effective_parameters(factors.spectra, best_alpha),
-    )
+            self.best[:], self.best_row, self.best_alpha = theta, means, self.alpha
+        goes_on = stopping.reason is None and len(self.history.rows) < stopping.max_iter
+        if self.evidence and goes_on:
+            squared_norm = self.objective.network.weight_inner(theta, theta)
+            spectra = self.factors.spectra
+            moved = self.evidence.next(self.alpha, spectra, squared_norm, means["cost"])
+            self.objective = replace(self.objective, alpha=moved)
+
+    def outcome(self) -> Outcome:
+        """Return the outcome if the fit ended here."""
+        theta, row, alpha = self.best, self.best_row, self.best_alpha
+        if self.stopping.reason != "diverged" and not self.validate:
+            # the schedule's end, not its lowest mean
+            theta, row, alpha = self.descent.theta, self.row, self.alpha
+        return Outcome(
+            theta.copy(),
+            row["objective"],
+            row["cost"],
+            self.history.to_dict(),
+            self.factors.damping,
+            self.stopping.reason,
+            alpha,
+            effective_parameters(self.factors.spectra, alpha),
+        )

@@ -5,11 +5,12 @@ import pytest
 from numpy.testing import assert_allclose
 
 from skgn import GaussNewtonMLPClassifier
+from skgn.data.inputs import DenseInputs
+from skgn.data.row_space import RowSpace
 from skgn.linalg.kronecker import KroneckerBlock
-from skgn.model.inputs import DenseInputs
-from skgn.model.row_space import RowSpace
+from skgn.model.evaluation import Evaluation
 from skgn.steps import kronecker
-from skgn.steps.kronecker import KroneckerStep, input_grams, output_grams
+from skgn.steps.kronecker import KroneckerStep
 from skgn.training.damping import GainRatioDamping
 from skgn.training.full_batch import train
 from skgn.training.stopping import Stopping
@@ -53,7 +54,7 @@ def dense_direction(case, gradient, damping):
 def test_output_factors(case):
     """Γ_l = Σ ω J_l' H J_l, every layer."""
     expected = oracles.output_factors(case.loss, *case.rows, case.weights)
-    for actual, gamma in zip(output_grams(case.evaluation()), expected, strict=True):
+    for actual, gamma in zip(case.evaluation().output_grams(), expected, strict=True):
         assert_allclose(actual, gamma, rtol=1e-10, atol=1e-13)
 
 
@@ -61,7 +62,7 @@ def test_output_factors(case):
 def test_input_factors(case):
     """S_l = Σ ω h ã ã' / Σ ω h with h = tr H, from the second layer on."""
     expected = oracles.input_factors(case.loss, *case.rows, case.weights)[1:]
-    for actual, S in zip(input_grams(case.evaluation()), expected, strict=True):
+    for actual, S in zip(case.evaluation().input_grams(), expected, strict=True):
         assert_allclose(actual, S, rtol=1e-10, atol=1e-13)
 
 
@@ -98,7 +99,7 @@ def test_input_factors_where_most_rows_are_certain(K):
     case = draw_case("multinomial", ("tanh",), (4,), m=12, K=K)
     layers = [case.layers[0], 200 * case.layers[1]]
     certain = type(case)(**{**vars(case), "layers": layers})
-    S = input_grams(certain.evaluation())[0]
+    S = certain.evaluation().input_grams()[0]
     expected = oracles.input_factors(certain.loss, *certain.rows, certain.weights)[1]
     assert_allclose(S, expected, rtol=1e-6, atol=1e-12)
     assert np.isfinite(S).all() and S[0, 0] == pytest.approx(1)
@@ -183,8 +184,8 @@ def test_proposals_at_one_point_share_the_factors(monkeypatch):
     case = draw_case("multinomial", ("tanh",), (4,))
     step, here = new_step(case), case.evaluation()
     step.propose(here, 1.0)
-    monkeypatch.setattr(kronecker, "output_grams", None)
-    monkeypatch.setattr(kronecker, "input_grams", None)
+    monkeypatch.setattr(Evaluation, "output_grams", None)
+    monkeypatch.setattr(Evaluation, "input_grams", None)
     again = step.propose(here, 2.0)
     expected = new_step(case)
     monkeypatch.undo()
@@ -196,11 +197,13 @@ def test_factors_age(monkeypatch):
     case = draw_case("multinomial", ("tanh",), (6,), m=40, n=5, K=9)
     refreshes = []
 
+    output_grams = Evaluation.output_grams
+
     def counting(here):
         refreshes.append(here)
         return output_grams(here)
 
-    monkeypatch.setattr(kronecker, "output_grams", counting)
+    monkeypatch.setattr(Evaluation, "output_grams", counting)
     step, here = new_step(case), case.evaluation()
     ages = []
     for _ in range(60):

@@ -11,7 +11,6 @@ from skgn.steps.running_kronecker import (
     MEMORY,
     REFRESH,
     RunningFactors,
-    sampled_output_grams,
 )
 from tests import oracles
 from tests.problems import LOSSES, network_cases
@@ -59,7 +58,7 @@ def test_sampled_output_factors_are_unbiased(loss):
     here = case.evaluation()
     mean = [0.0] * 3
     for signs in patterns:
-        grams = sampled_output_grams(here, Signs(signs))
+        grams = here.sampled_output_grams(Signs(signs))
         mean = [a + g / len(patterns) for a, g in zip(mean, grams, strict=True)]
     for actual, gamma in zip(mean, expected, strict=True):
         assert_allclose(actual, gamma, rtol=1e-10, atol=1e-13)
@@ -73,7 +72,7 @@ def test_single_output_is_exact(loss, depth):
     case = draw_case(loss, names, hidden, K=1, seed=4)
     expected = oracles.output_factors(loss, *case.rows, case.weights)
     for seed in range(3):
-        grams = sampled_output_grams(case.evaluation(), np.random.RandomState(seed))
+        grams = case.evaluation().sampled_output_grams(np.random.RandomState(seed))
         for actual, gamma in zip(grams, expected, strict=True):
             assert_allclose(actual, gamma, rtol=1e-10, atol=1e-13)
 
@@ -95,7 +94,7 @@ def test_direction_is_minus_the_dense_inverse_times_the_gradient(name):
     D = factors.direction(here, np.random.RandomState(3))
     S = oracles.input_factors(case.loss, *case.rows, case.weights)
     S[0] = case.input_factor().to_dense()  # rows count by w, whatever the depth
-    gammas = sampled_output_grams(case.evaluation(), np.random.RandomState(3))
+    gammas = case.evaluation().sampled_output_grams(np.random.RandomState(3))
     damping = 0.07 + case.objective().alpha
     start = 0
     for S_l, gamma in zip(S, gammas, strict=True):
@@ -120,7 +119,7 @@ def test_averages_follow_the_documented_shares():
         if t in EARLY or t % REFRESH == 0:
             case = cases[t % 3]
             S = oracles.input_factors(case.loss, *case.rows, case.weights)[1]
-            gamma = sampled_output_grams(here, shadow)
+            gamma = here.sampled_output_grams(shadow)
             rho = min(MEMORY, 1 - 2 / (k + 2))
             if k == 0:
                 expected_S, expected_gamma = S, gamma

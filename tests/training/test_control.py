@@ -7,7 +7,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skgn.steps.proposal import Proposal
-from skgn.training.control import ARMIJO, SHORTEST, LineSearch, Unguarded, lowers
+from skgn.thread.controls import SHORTEST, LineSearch, Unguarded
+from skgn.training.control import ARMIJO, lowers
 from skgn.training.damping import GainRatioDamping
 
 GUARDED = [LineSearch(0.1), GainRatioDamping(0.1)]

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skgn.steps.joint import JointEquations
 from skgn.steps.kronecker import KroneckerStep
-from skgn.steps.plain import PlainStep
 from skgn.steps.proposal import Proposal
-from skgn.steps.sequential import SequentialEquations
-from skgn.training.control import LineSearch, Unguarded
+from skgn.thread.controls import LineSearch, Unguarded
+from skgn.thread.joint import JointEquations
+from skgn.thread.plain import PlainStep
+from skgn.thread.sequential import SequentialEquations
 from skgn.training.damping import CEILING, GainRatioDamping
 from skgn.training.full_batch import train
 from skgn.training.stopping import Stopping
@@ -63,7 +63,7 @@ class Faulty:
 FAULTS = ["error", "not a number", "infinite", "ascent", "far", "overflow", "nan"]
 
 
-def run(case, faults=(), damping=0.1, validate=None, report=None, **stopping):
+def run(case, faults=(), damping=0.1, validate=None, observer=None, **stopping):
     """Train a case."""
     stopping = Stopping(**{"max_iter": 20, "tol": 0.0, **stopping})
     return train(
@@ -73,7 +73,7 @@ def run(case, faults=(), damping=0.1, validate=None, report=None, **stopping):
         GainRatioDamping(damping),
         stopping,
         validate,
-        report,
+        observer,
     )
 
 
@@ -226,13 +226,35 @@ def test_validation_returns_the_best_weights():
     assert outcome.objective in outcome.history["objective"]
 
 
-def test_report():
-    """One printable line per turn and one for the start, the first under headings."""
-    lines = []
-    outcome = run(draw_case(m=30), report=lines.append, max_iter=4)
-    assert len(lines) == len(outcome.history["objective"]) == 5
-    assert lines[0].count("\n") == 1
-    assert f"{outcome.objective:.5e}" in lines[-1]
+def test_observer():
+    """It is told of each iteration and of the start, by the names of the history."""
+    told = []
+    outcome = run(draw_case(m=30), observer=told.append, max_iter=4)
+    assert [progress.number for progress in told] == [0, 1, 2, 3, 4]
+    assert {progress.most for progress in told} == {4}
+    for name, column in outcome.history.items():
+        assert_array_equal([progress.values[name] for progress in told], column)
+
+
+def test_observer_sees_where_the_fit_stands_and_may_stop_it():
+    """What it sees at its request is what the fit then returns."""
+    case, seen = draw_case(m=30), []
+
+    def observer(progress):
+        seen.append(progress.outcome())
+        return progress.number == 3
+
+    outcome = run(case, observer=observer, max_iter=50)
+    assert outcome.reason == "callback"
+    assert [state.reason for state in seen] == [None] * 4
+    assert len(outcome.history["objective"]) == 4
+    assert_array_equal(seen[-1].theta, outcome.theta)
+    assert seen[-1].objective == outcome.objective == outcome.history["objective"][-1]
+
+
+def test_what_the_fit_finds_goes_before_a_request():
+    outcome = run(draw_case(m=30), observer=lambda _: True, cost_threshold=1e9)
+    assert outcome.reason == "cost_threshold"
 
 
 def test_initial_weights_are_not_written_to():

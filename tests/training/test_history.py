@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from skgn.training.history import COLUMNS, History
+from skgn.training.history import COLUMNS, History, line
 
 
 def test_columns_of_equal_length():
@@ -30,9 +30,9 @@ def test_lines_are_aligned():
     """Headings come with the first line, and every line has the same width."""
     history = History()
     lines = []
-    for value in (1.0, 1e-12, 1e12):
+    for number, value in enumerate((1.0, 1e-12, 1e12)):
         history.append(objective=value, cost=value, gain_ratio=0.5)
-        lines += history.line().split("\n")
+        lines += line(history.last, number).split("\n")
     assert len(lines) == 4
     assert len({len(line) for line in lines}) == 1
     assert "objective" in lines[0] and "validation" in lines[0]

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from skgn.data.batches import DenseRows
 from skgn.linalg.kronecker import Factor
-from skgn.model.batches import BatchedObjective, DenseRows
 from skgn.model.losses import Multinomial
 from skgn.model.network import Network
+from skgn.model.objective import BatchedObjective
 from skgn.steps.running_kronecker import RunningFactors
 from skgn.training.mini_batch import (
     LARGEST_STEP,
@@ -150,7 +151,7 @@ def test_fit_lowers_the_objective_of_all_rows():
         10,
         stopping(30),
         np.random.RandomState(0),
-        report=lines.append,
+        observer=lines.append,
     )
     assert outcome.reason == "schedule"
     after = objective.batch(everything).evaluate(outcome.theta).value
@@ -179,6 +180,29 @@ def test_validation_keeps_the_best_pass():
     assert outcome.reason == "validation"
     assert len(seen) == 7
     assert np.array_equal(outcome.theta, seen[3])
+
+
+def test_an_outcome_on_the_way_stays_what_it_was():
+    """The weights that an observer is given do not move with the fit."""
+    objective, theta, factor = problem()
+    seen = []
+
+    def watch(progress):
+        outcome = progress.outcome()
+        seen.append((outcome.theta, outcome.theta.copy()))
+
+    train_in_batches(
+        objective,
+        theta,
+        RunningFactors(factor, 0.03),
+        10,
+        stopping(3),
+        np.random.RandomState(0),
+        observer=watch,
+    )
+    assert len(seen) == 4
+    for later, then in seen:
+        assert np.array_equal(later, then)
 
 
 def test_weights_without_a_finite_objective_are_refused():

@@ -1,0 +1,1 @@
+"""Samples as the first layer takes them: columns, coordinates, batches."""

@@ -1,0 +1,167 @@
+r"""Rows that are taken in batches, in the coordinates of the first layer.
+
+Three ways to hold them, chosen by what X is:
+
+==================  =====================================================================
+DenseRows           one copy of X, standardised and perhaps rotated; a batch is gathered
+MappedRows          X stays where it is (a memory map); a batch is gathered, then
+                    standardised
+SparseRows          X stays as it is; a batch is centred and scaled implicitly
+==================  =====================================================================
+
+Dense batches are written to one buffer, which the next batch overwrites.
+"""
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from skgn.data.columns import Standardisation
+from skgn.data.inputs import DenseInputs, Inputs, SparseInputs
+from skgn.linalg.products import matmul, row_chunks
+from skgn.typing import Array
+
+
+class BatchRows(Protocol):
+    """Rows in the coordinates of the first layer.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        Rows and coordinates; the column of ones does not count.
+    dtype : dtype
+    """
+
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+
+    def batch(self, index: NDArray[Any]) -> Inputs:
+        """Return some rows, good until the next batch is asked for."""
+
+    def take(self, index: NDArray[Any]) -> Inputs:
+        """Return some rows, as a copy that lasts."""
+
+
+class Gathered:
+    """Dense batches in a buffer that is used again and again."""
+
+    def __init__(self, width: int, dtype: Any):
+        self.width = width
+        self.dtype = np.dtype(dtype)
+        self.buffer = np.empty((0, width), dtype)
+
+    def of_rows(self, m: int) -> Array:
+        """Return the buffer for `m` rows."""
+        if len(self.buffer) < m:
+            self.buffer = np.empty((m, self.width), self.dtype)
+        return self.buffer[:m]
+
+
+class DenseRows:
+    """``[1 T]`` in memory, T of shape (m, r): standardised columns, rotated or not."""
+
+    def __init__(self, tilde: Array):
+        self.tilde = tilde
+        self.shape = (tilde.shape[0], tilde.shape[1] - 1)
+        self.dtype = tilde.dtype
+        self._gathered = Gathered(tilde.shape[1], tilde.dtype)
+
+    @classmethod
+    def rotated(cls, X: Array, columns: Standardisation, basis: Array) -> "DenseRows":
+        """Standardise the columns of `X` and rotate them by `basis`, (n, r).
+
+        Chunk by chunk, so that there is one copy of X and no other.
+        """
+        tilde = np.empty((X.shape[0], 1 + basis.shape[1]), dtype=X.dtype)
+        tilde[:, 0] = 1
+        for rows in row_chunks(*X.shape):
+            part = np.empty(X[rows].shape, dtype=X.dtype)
+            columns.apply(X[rows], out=part)
+            matmul(part, basis, out=tilde[rows, 1:])
+        return cls(tilde)
+
+    def batch(self, index: NDArray[Any]) -> DenseInputs:
+        """See :class:`BatchRows`."""
+        tilde = self._gathered.of_rows(len(index))
+        # the index is a permutation's: "clip" only spares the check, and a copy
+        self.tilde.take(index, axis=0, out=tilde, mode="clip")
+        return DenseInputs(tilde)
+
+    def take(self, index: NDArray[Any]) -> DenseInputs:
+        """See :class:`BatchRows`."""
+        return DenseInputs(self.tilde[index])
+
+
+class MappedRows:
+    """Dense X that is not copied; the rows `kept`, all if None, belong to the fit."""
+
+    def __init__(
+        self, X: Array, columns: Standardisation, kept: NDArray[Any] | None = None
+    ):
+        self.X = X
+        self.columns = columns
+        self.kept = kept
+        self.shape = (X.shape[0] if kept is None else len(kept), X.shape[1])
+        self.dtype = X.dtype
+        self._gathered = Gathered(1 + X.shape[1], X.dtype)
+
+    def batch(self, index: NDArray[Any]) -> DenseInputs:
+        """See :class:`BatchRows`."""
+        if self.kept is not None:
+            index = self.kept[index]
+        tilde = self._gathered.of_rows(len(index))
+        tilde[:, 0] = 1
+        # in the order of the file; the order of rows within a batch does not matter
+        self.columns.apply(self.X[index], out=tilde[:, 1:])
+        return DenseInputs(tilde)
+
+    def take(self, index: NDArray[Any]) -> DenseInputs:
+        """See :class:`BatchRows`."""
+        if self.kept is not None:
+            index = self.kept[index]
+        return DenseInputs.standardised(self.X[index], self.columns)
+
+
+class SparseRows:
+    """Sparse X in CSR form, not copied."""
+
+    def __init__(self, X: Any, columns: Standardisation):
+        self.X = X
+        self.columns = columns
+        self.shape = X.shape
+        self.dtype = X.dtype
+
+    def batch(self, index: NDArray[Any]) -> SparseInputs:
+        """See :class:`BatchRows`."""
+        return self.take(index)
+
+    def take(self, index: NDArray[Any]) -> SparseInputs:
+        """See :class:`BatchRows`."""
+        return SparseInputs(self.X[index], self.columns)
+
+
+class SomeRows:
+    """Some of the rows of another, by their index."""
+
+    def __init__(self, rows: BatchRows, index: NDArray[Any]):
+        self.rows = rows
+        self.index = index
+        self.shape = (len(index), rows.shape[1])
+        self.dtype = rows.dtype
+
+    def batch(self, index: NDArray[Any]) -> Inputs:
+        """See :class:`BatchRows`."""
+        return self.rows.batch(self.index[index])
+
+    def take(self, index: NDArray[Any]) -> Inputs:
+        """See :class:`BatchRows`."""
+        return self.rows.take(self.index[index])
+
+
+def make_rows(X: Any, columns: Standardisation) -> BatchRows:
+    """Return rows in standardised columns, dense ones as a copy."""
+    if sparse.issparse(X):
+        return SparseRows(X, columns)
+    return DenseRows(DenseInputs.standardised(X, columns).tilde)

@@ -1,0 +1,102 @@
+"""Samples as they are between validation and training."""
+
+from dataclasses import dataclass
+from mmap import mmap
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from skgn.typing import Array
+
+#: Memory-mapped X of fewer bytes than this is copied.
+MAPPED_BYTES = 100_000_000
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Samples with encoded targets and raw weights.
+
+    Attributes
+    ----------
+    X : ndarray or csr_array of shape (m, n)
+    targets : ndarray
+        In the form the loss takes.
+    weights : ndarray of shape (m,), float64
+    kept : ndarray of int or None
+        The rows of X that these are, where X is a memory-mapped file, which is not
+        copied; None for all.
+    """
+
+    X: Any
+    targets: NDArray[Any]
+    weights: Array
+    kept: NDArray[Any] | None = None
+
+    def take(self, index: NDArray[Any]) -> "Samples":
+        """Return the rows of an index or a mask."""
+        X, kept = self.X, None
+        if is_mapped(X):
+            kept = np.arange(len(X)) if self.kept is None else self.kept
+            kept = kept[index]
+        else:
+            X = X[index]
+        return Samples(X, self.targets[index], self.weights[index], kept)
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether X is a memory-mapped file."""
+        return is_mapped(self.X)
+
+    def gathered(self) -> "Samples":
+        """Return the rows with an X of their own."""
+        if self.kept is None:
+            return self
+        return Samples(self.X[self.kept], self.targets, self.weights)
+
+    def scattered_weights(self) -> Array:
+        """Return the weights of all rows of X, of sum 1."""
+        share = self.weights / self.weights.sum()
+        if self.kept is None:
+            return share
+        weights = np.zeros(len(self.X))
+        weights[self.kept] = share
+        return weights
+
+    def positive(self) -> "Samples":
+        """Return the rows of positive weight."""
+        keep = self.weights > 0
+        return self if keep.all() else self.take(keep)
+
+
+def relative_weights(weights: Array, mean: float, dtype: Any) -> Array | None:
+    """Return row weights divided by their mean, or None where all are one then."""
+    relative = weights / mean
+    if np.allclose(relative, 1, rtol=0, atol=1e-12):
+        return None
+    return relative.astype(dtype)
+
+
+def is_mapped(X: Any) -> bool:
+    """Return whether a dense array is a memory-mapped file too large to be copied.
+
+    Smaller ones, such as those that joblib makes for its workers, are treated like any
+    array, so that a fit does not depend on where its rows lie.
+    """
+    if getattr(X, "nbytes", 0) < MAPPED_BYTES:
+        return False
+    while isinstance(X, np.ndarray):  # a copy of an np.memmap is one, too, without a file
+        X = X.base
+    return isinstance(X, mmap)
+
+
+def as_csr_array(X: Any) -> Any:
+    """Return sparse X as a csr_array without repeated entries; dense X as it is."""
+    if not sparse.issparse(X):
+        return X
+    X = sparse.csr_array(X)
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    return X

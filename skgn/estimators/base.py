@@ -1,0 +1,431 @@
+"""What the estimators share: parameters, validation, and the attributes of a fit."""
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from inspect import signature
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from skgn._compat import Interval, StrOptions, check_sample_weight, validate_data
+from skgn._threads import one_thread
+from skgn._version import __version__
+from skgn.data.samples import Samples, as_csr_array
+from skgn.estimators.targets import AnyTargets
+from skgn.fitting.fit import Start, fit
+from skgn.fitting.fitted import Fitted
+from skgn.fitting.settings import Settings
+from skgn.fitting.stream import OVERFLOW, take_chunk
+from skgn.model.activations import ACTIVATIONS
+from skgn.training.history import line
+from skgn.training.outcome import Progress
+from skgn.typing import Array
+
+#: What a user can do about a fit that ended for one of these reasons.
+ADVICE = {
+    "max_iter": (
+        "The fit reached max_iter={max_iter} before it converged. Increase max_iter or "
+        "alpha, or set early_stopping=True or a cost_threshold."
+    ),
+    "damping": (
+        "The fit stopped after {n_iter} iterations because no step of any size lowered "
+        "the objective; the best weights are kept. Use standardize=True or rescale the "
+        "features of X, increase alpha, or fit in float64."
+    ),
+    "line_search": (
+        "The fit stopped after {n_iter} iterations because no fraction of the step that "
+        "solver={solver!r} proposed lowered the objective; the best weights are kept. "
+        "Use safeguard='sign' or solver='kronecker'."
+    ),
+    "batches": (
+        "The mini-batch fit stopped after {n_iter} epochs because its weights or "
+        "gradients were no longer finite; the best weights are kept. Use "
+        "standardize=True, increase damping or alpha, or set batch_size=None."
+    ),
+    "diverged": (
+        "The unguarded steps of solver={solver!r} diverged within {n_iter} iterations; "
+        "the best weights are kept. Use safeguard='sign' or solver='kronecker'."
+    ),
+}
+
+#: Which solvers use the parameters that not all of them use.
+USED_BY = {
+    "order": ("sequential",),
+    "safeguard": ("sequential", "joint"),
+    "step_size": ("sequential", "joint"),
+}
+
+
+class BaseGaussNewtonMLP(BaseEstimator, ABC):
+    """Parameters and fit of the Gauss-Newton multi-layer perceptrons."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions(set(ACTIVATIONS)), "array-like"],
+        "solver": [StrOptions({"kronecker", "sequential", "joint"})],
+        "alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
+        "damping": [Interval(Real, 0, None, closed="neither"), None],
+        "batch_size": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+            None,
+        ],
+        "max_iter": [Interval(Integral, 1, None, closed="left"), None],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "cost_threshold": [Interval(Real, 0, None, closed="left"), None],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "standardize": ["boolean"],
+        "order": [StrOptions({"jacobi", "gauss_seidel"})],
+        "safeguard": [StrOptions({"line_search", "sign"}), None],
+        "step_size": [Interval(Real, 0, 1, closed="right")],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    # What a subclass knows of its targets.
+
+    @abstractmethod
+    def _learned(self, y: Any, weights: Array) -> tuple[AnyTargets, Any, Array]:
+        """Learn the form of `y`; return it, `y` encoded, and the final weights."""
+
+    @abstractmethod
+    def _chunk_targets(
+        self, y: Any, classes: Any, earlier: AnyTargets | None
+    ) -> AnyTargets:
+        """Return the form of the targets of a stream, or what is wrong with `y`."""
+
+    @abstractmethod
+    def _encoded_validation(
+        self, targets: AnyTargets, y: Any, weights: Array
+    ) -> tuple[Any, Array]:
+        """Return validation targets in a form that is known, and the final weights."""
+
+    # Fit.
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, validation: Any) -> None:
+        """Fit, or leave the estimator as it was."""
+        random_state = check_random_state(self.random_state)
+        settings = self._settings()
+        earlier = self._fitted if self.warm_start and hasattr(self, "_fitted") else None
+        reader = clone(self)  # which takes note of the columns
+        with one_thread():
+            X, y, weights = _validated(reader, X, y, sample_weight)
+            samples = Samples(X, y, weights).positive()
+            targets, values, weights = self._learned(samples.targets, samples.weights)
+            samples = Samples(samples.X, values, weights).positive()
+            held_out = self._validation_samples(reader, samples, targets, *validation)
+            if earlier is not None:
+                _check_same_targets(self._targets, targets)
+            start = Start(random_state, earlier)
+            observer = _print if self.verbose else None
+            fitted = fit(settings, samples, targets, start, held_out, observer)
+        self._keep(fitted, targets, reader)
+        reason = self.stop_reason_
+        if reason == "diverged" and self.solver == "kronecker":
+            reason = "batches"
+        if reason in ADVICE:
+            message = ADVICE[reason].format(
+                max_iter=settings.most_iterations(batched=False),
+                n_iter=self.n_iter_,
+                solver=self.solver,
+            )
+            # the caller of fit, through scikit-learn's wrapper of it
+            warnings.warn(message, ConvergenceWarning, stacklevel=4)
+
+    def _partial_fit(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> None:
+        """Take steps on a chunk of samples, or leave the estimator as it was."""
+        if self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True.")
+        settings = self._settings()
+        earlier: Fitted | None = getattr(self, "_fitted", None)
+        dtype = None if earlier is None else earlier.predictor.dtype
+        reader = clone(self) if earlier is None else self
+        with one_thread():
+            X, y, weights = _validated(reader, X, y, sample_weight, dtype)
+            samples = Samples(X, y, weights).positive()
+            known = None if earlier is None else self._targets
+            targets = self._chunk_targets(samples.targets, classes, known)
+            values, weights = targets.encode(samples.targets, samples.weights)
+            samples = Samples(samples.X, values, weights).positive()
+            if not len(samples.weights):
+                if earlier is not None:
+                    return
+                raise ValueError(
+                    "class_weight leaves no sample of the first chunk a weight."
+                )
+            random_state = None
+            if earlier is None or earlier.stream is None:
+                random_state = self._own_random_state()
+            try:
+                fitted = take_chunk(settings, samples, targets, earlier, random_state)
+            except np.linalg.LinAlgError as error:
+                raise ValueError(OVERFLOW) from error
+        if fitted is not None:
+            self._keep(fitted, targets, reader)
+            return
+        message = (
+            "partial_fit has skipped a chunk of samples on which weights or gradients "
+            "were no longer finite; the weights are those before it. Use "
+            "standardize=True, or increase damping or alpha."
+        )
+        warnings.warn(message, ConvergenceWarning, stacklevel=4)
+
+    def _own_random_state(self) -> np.random.RandomState:
+        """Return a generator that a stream may copy and keep, unlike one it shares."""
+        given = check_random_state(self.random_state)
+        if isinstance(self.random_state, Integral):
+            return given
+        return np.random.RandomState(given.randint(np.iinfo(np.int32).max))
+
+    def _settings(self) -> Settings:
+        """Return the parameters of a fit; refuse those that it would not use."""
+        sizes, activations = self._hidden_layers()
+        self._check_solver_parameters()
+        parameters = {
+            name: getattr(self, name)
+            for name in Settings.__dataclass_fields__
+            if name not in ("sizes", "activations")
+        }
+        return Settings(tuple(sizes), tuple(activations), **parameters)
+
+    def _hidden_layers(self) -> tuple[list[int], list[str]]:
+        """Return sizes and activations of the hidden layers."""
+        sizes = self.hidden_layer_sizes
+        sizes = [sizes] if isinstance(sizes, Integral) else list(sizes)
+        if not all(isinstance(size, Integral) and int(size) > 0 for size in sizes):
+            raise ValueError(
+                "hidden_layer_sizes must hold positive integers, one per hidden layer; "
+                f"got {self.hidden_layer_sizes!r}."
+            )
+        names = self.activation
+        names = [names] * len(sizes) if isinstance(names, str) else list(names)
+        if len(names) != len(sizes):
+            raise ValueError(
+                "activation must be one name, or one name per hidden layer; "
+                f"got {len(names)} names for {len(sizes)} hidden layers."
+            )
+        unknown = [name for name in names if name not in ACTIVATIONS]
+        if unknown:
+            raise ValueError(
+                f"activation must be among {sorted(ACTIVATIONS)}; got {unknown[0]!r}."
+            )
+        return [int(size) for size in sizes], [str(name) for name in names]
+
+    def _check_solver_parameters(self) -> None:
+        """Refuse parameters that the solver would not use."""
+        defaults = signature(type(self)).parameters
+        for name, solvers in USED_BY.items():
+            value = getattr(self, name)
+            if self.solver not in solvers and value != defaults[name].default:
+                users = " and ".join(f"solver={solver!r}" for solver in solvers)
+                raise ValueError(
+                    f"{name}={value!r} has no effect with solver={self.solver!r}; leave "
+                    f"it at its default. It is for {users}."
+                )
+        if self.solver != "kronecker" and self.batch_size not in ("auto", None):
+            raise ValueError(
+                f"batch_size={self.batch_size!r} is only available for "
+                f"solver='kronecker'; got solver={self.solver!r}."
+            )
+        if (
+            self.solver == "sequential"
+            and self.safeguard != "sign"
+            and self.damping is not None
+        ):
+            raise ValueError(
+                f"damping={self.damping!r} has no effect with solver='sequential' and "
+                f"safeguard={self.safeguard!r}; leave it at None."
+            )
+
+    def _validation_samples(
+        self,
+        reader: BaseEstimator,
+        samples: Samples,
+        targets: AnyTargets,
+        X_val: Any,
+        y_val: Any,
+        sample_weight_val: Any,
+    ) -> Samples | None:
+        if X_val is None and y_val is None:
+            if sample_weight_val is not None:
+                raise ValueError(
+                    "sample_weight_val is provided, but X_val and y_val were not."
+                )
+            return None
+        if y_val is None:
+            raise ValueError("X_val is provided, but y_val was not provided.")
+        if X_val is None:
+            raise ValueError("y_val is provided, but X_val was not provided.")
+        if not self.early_stopping:
+            raise ValueError(
+                "X_val and y_val are passed to fit while at the same time "
+                "early_stopping is False. When passing X_val and y_val to fit, "
+                "early_stopping should be set to True."
+            )
+        try:
+            X_val, y_val = validate_data(
+                reader,
+                X_val,
+                y_val,
+                reset=False,
+                accept_sparse="csr",
+                dtype=samples.X.dtype,
+                multi_output=True,
+            )
+        except (TypeError, ValueError) as error:  # which speaks of X and y
+            raise type(error)(f"X_val, y_val: {error}") from error
+        weights = check_sample_weight(sample_weight_val, X_val, "sample_weight_val")
+        values, weights = self._encoded_validation(targets, y_val, weights)
+        return Samples(as_csr_array(X_val), values, weights).positive()
+
+    # Fitted attributes.
+
+    def _keep(self, fitted: Fitted, targets: AnyTargets, reader: BaseEstimator) -> None:
+        """Take the attributes of a fit, all at once."""
+        predictor, outcome = fitted.predictor, fitted.outcome
+        curve = outcome.history["objective"].tolist()
+        validated = self.early_stopping
+        kept = {
+            name: getattr(reader, name)
+            for name in ("n_features_in_", "feature_names_in_")
+            if hasattr(reader, name)
+        }
+        kept |= {
+            "_fitted": fitted,
+            "_targets": targets,
+            "classes_": targets.classes,
+            "class_weight_": targets.class_weight,
+            "n_outputs_": targets.n_outputs,
+            "out_activation_": targets.out_activation,
+            "n_layers_": len(predictor.layers) + 1,
+            "activations_": tuple(a.name for a in predictor.network.activations),
+            "history_": outcome.history,
+            "loss_curve_": curve,
+            "loss_": outcome.objective,
+            "best_loss_": None if validated else min(curve),
+            "validation_scores_": (
+                outcome.history["validation"].tolist() if validated else None
+            ),
+            "n_iter_": len(curve) - (outcome.reason != "partial_fit"),
+            "damping_": outcome.damping,
+            "alpha_": outcome.alpha,
+            "alpha_path_": fitted.alpha_path,
+            "n_effective_parameters_": outcome.effective_parameters,
+            "stop_reason_": outcome.reason,
+        }
+        if "feature_names_in_" not in kept:
+            self.__dict__.pop("feature_names_in_", None)
+        self.__dict__.update(kept)
+
+    @property
+    def coefs_(self) -> tuple[Array, ...]:
+        """Weights for raw X."""
+        return self._predictor.coefs
+
+    @property
+    def intercepts_(self) -> tuple[Array, ...]:
+        """Intercepts for raw X."""
+        return self._predictor.intercepts
+
+    @property
+    def mean_(self) -> Array:
+        """Mean of each column."""
+        return self._predictor.columns.mean
+
+    @property
+    def scale_(self) -> Array:
+        """Scale of each column."""
+        return self._predictor.columns.scale
+
+    @property
+    def _predictor(self) -> Any:
+        if "_fitted" not in self.__dict__:
+            name = type(self).__name__
+            raise AttributeError(f"this {name} is not fitted yet; call fit first.")
+        return self._fitted.predictor
+
+    # Predict.
+
+    def _outputs(self, X: Any) -> Array:
+        """Return the last layer's Z for `X`, shape (m, n_outputs_), float64."""
+        check_is_fitted(self)
+        X = validate_data(
+            self,
+            X,
+            reset=False,
+            accept_sparse="csr",
+            dtype=(np.float64, np.float32),
+        )
+        predictor = self._predictor
+        with one_thread(predictor.largest_product(X.shape[0])):
+            return predictor.outputs(as_csr_array(X))
+
+    # Persistence: scikit-learn stamps its own classes only.
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state with the version of this package."""
+        return {**super().__getstate__(), "_skgn_version": __version__}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore the state; warn if another version of this package wrote it."""
+        version = state.get("_skgn_version", __version__)
+        if version != __version__:
+            warnings.warn(
+                InconsistentVersionWarning(
+                    estimator_name=f"skgn.{type(self).__name__}",
+                    current_sklearn_version=__version__,
+                    original_sklearn_version=version,
+                ),
+                stacklevel=2,
+            )
+        own = {name: value for name, value in state.items() if name != "_skgn_version"}
+        super().__setstate__(own)
+
+
+def _validated(
+    estimator: BaseEstimator,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    dtype: Any = None,
+) -> tuple[Any, Any, Array]:
+    """Return what a fit is given, as arrays; `dtype` is that of earlier chunks."""
+    X, y = validate_data(
+        estimator,
+        X,
+        y,
+        accept_sparse="csr",
+        dtype=(np.float64, np.float32) if dtype is None else dtype,
+        multi_output=True,
+        reset=dtype is None,
+    )
+    return as_csr_array(X), y, check_sample_weight(sample_weight, X)
+
+
+def _check_same_targets(earlier: AnyTargets, targets: AnyTargets) -> None:
+    same_kind = earlier.out_activation == targets.out_activation
+    if not (same_kind and np.array_equal(earlier.classes, targets.classes)):
+        raise ValueError(
+            "warm_start=True can only be used where `y` has the same classes as in the "
+            f"previous call to fit. Previously got {earlier.classes}, `y` has "
+            f"{targets.classes}."
+        )
+
+
+def _print(progress: Progress, fitted: Callable[[], Fitted] | None) -> None:
+    """Print a line for each iteration, epoch, or point of a search."""
+    values = progress.values
+    if fitted is not None:
+        print(line(values, progress.number))
+        return
+    alpha, held_out = values["alpha"], values["held_out"]
+    print(f"alpha {alpha:9.2e}  held-out log-loss {held_out:12.5e}")

@@ -1,0 +1,232 @@
+"""Labels of classification, from what the user has to what a loss takes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.utils import column_or_1d
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+
+from skgn.data.samples import Samples
+from skgn.model.losses import Bernoulli, Loss, Multinomial
+from skgn.typing import Array
+
+ClassWeight = dict[Any, float] | str | None
+
+
+@dataclass(frozen=True)
+class ClassTargets:
+    """One label out of several for each sample.
+
+    Attributes
+    ----------
+    classes : ndarray of shape (n_classes,)
+        Sorted.
+    class_weight : ndarray of shape (n_classes,)
+        Factor of the weights of each class.
+    """
+
+    classes: NDArray[Any]
+    class_weight: Array
+
+    @property
+    def out_activation(self) -> str:
+        """Name of the link."""
+        return "logistic" if len(self.classes) == 2 else "softmax"
+
+    @property
+    def loss(self) -> Loss:
+        """See :class:`skgn.fitting.targets.Targets`."""
+        return Bernoulli() if len(self.classes) == 2 else Multinomial()
+
+    @property
+    def n_outputs(self) -> int:
+        """See :class:`skgn.fitting.targets.Targets`."""
+        return len(self.classes) if len(self.classes) > 2 else 1
+
+    @property
+    def nothing_to_fit(self) -> bool:
+        """See :class:`skgn.fitting.targets.Targets`."""
+        return len(self.classes) == 1
+
+    def encode(
+        self, y: Any, weights: Array, name: str = "y", known_from: str = "classes"
+    ) -> tuple[NDArray[Any], Array]:
+        """Return labels in the form that the loss takes, and the final weights."""
+        y = column_or_1d(y, warn=True)
+        unknown = np.setdiff1d(y, self.classes)
+        if len(unknown):
+            raise ValueError(
+                f"{name} contains labels that {known_from} lacks: {unknown.tolist()}."
+            )
+        return self.encoded(np.searchsorted(self.classes, y), weights)
+
+    def encoded(
+        self, numbers: NDArray[Any], weights: Array
+    ) -> tuple[NDArray[Any], Array]:
+        """Return numbers of classes in the form that the loss takes, and weights."""
+        weights = weights * self.class_weight[numbers]
+        if self.out_activation == "softmax":
+            return numbers, weights
+        return numbers[:, None].astype(np.int8), weights
+
+    def mean(self, samples: Samples) -> Array:
+        """See :class:`skgn.fitting.targets.Targets`."""
+        share = samples.weights / samples.weights.sum()
+        if self.out_activation == "softmax":
+            counts = np.bincount(samples.targets, share, self.n_outputs)
+            return counts.astype(np.float64)
+        return share @ samples.targets
+
+    def split(
+        self, samples: Samples, n_held_out: int, random_state: np.random.RandomState
+    ) -> tuple[NDArray[Any], NDArray[Any]] | None:
+        """See :class:`skgn.fitting.targets.Targets`; in equal shares of the classes."""
+        labels = samples.targets.ravel()
+        everything = np.arange(len(labels))
+        _, group, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+        # a class of a single sample is needed in training
+        kept = everything[sizes[group] == 1]
+        candidates = np.setdiff1d(everything, kept)
+        n_groups = len(np.unique(labels[candidates]))
+        # a stratified split needs a sample of every class on both sides
+        n_held_out = max(n_held_out, n_groups)
+        if n_groups == 0 or n_held_out + n_groups > len(candidates):
+            return None
+        train, held_out = _split(candidates, n_held_out, labels[candidates], random_state)
+        # of a class of few samples, the split may have taken all: swap one of them for a
+        # sample of the largest class
+        for label in np.setdiff1d(labels[held_out], labels[train]):
+            largest = np.bincount(labels[train]).argmax()
+            i = np.flatnonzero(labels[held_out] == label)[0]
+            j = np.flatnonzero(labels[train] == largest)[0]
+            held_out[i], train[j] = train[j], held_out[i]
+        return np.sort(np.concatenate([train, kept])), held_out
+
+
+@dataclass(frozen=True)
+class LabelTargets:
+    """Any number out of several labels for each sample.
+
+    Attributes
+    ----------
+    n_outputs : int
+        Number of labels.
+    """
+
+    n_outputs: int
+    out_activation = "logistic"
+    nothing_to_fit = False
+    loss = Bernoulli()
+
+    @property
+    def classes(self) -> NDArray[Any]:
+        """Numbers of the labels."""
+        return np.arange(self.n_outputs)
+
+    @property
+    def class_weight(self) -> Array:
+        """Factors of one."""
+        return np.ones(self.n_outputs)
+
+    def encode(
+        self, y: Any, weights: Array, name: str = "y", known_from: str = ""
+    ) -> tuple[NDArray[Any], Array]:
+        """Return an indicator matrix in the form that the loss takes, and weights."""
+        y = y.toarray() if sparse.issparse(y) else np.asarray(y)
+        return y.astype(np.int8), weights
+
+    def mean(self, samples: Samples) -> Array:
+        """See :class:`skgn.fitting.targets.Targets`."""
+        return samples.weights / samples.weights.sum() @ samples.targets
+
+    def split(
+        self, samples: Samples, n_held_out: int, random_state: np.random.RandomState
+    ) -> tuple[NDArray[Any], NDArray[Any]] | None:
+        """See :class:`skgn.fitting.targets.Targets`."""
+        m = len(samples.weights)
+        if n_held_out >= m:
+            return None
+        train, held_out = _split(np.arange(m), n_held_out, None, random_state)
+        return np.sort(train), held_out
+
+
+AnyTargets = ClassTargets | LabelTargets
+
+
+def learned(
+    y: Any, weights: Array, class_weight: ClassWeight
+) -> tuple[AnyTargets, Any, Array]:
+    """Learn the form of `y`.
+
+    Returns
+    -------
+    targets : ClassTargets or LabelTargets
+    values : ndarray
+        `y` encoded.
+    weights : ndarray of shape (m,)
+        The final ones.
+    """
+    if is_multilabel(y):
+        if class_weight is not None:
+            raise ValueError(
+                "class_weight is not supported for multilabel targets; "
+                f"got class_weight={class_weight!r}."
+            )
+        labels = LabelTargets(y.shape[1])
+        return labels, *labels.encode(y, weights)
+    classes, numbers = np.unique(column_or_1d(y, warn=True), return_inverse=True)
+    totals = np.bincount(numbers, weights)
+    targets = ClassTargets(classes, _factors(class_weight, classes, totals, weights))
+    return targets, *targets.encoded(numbers, weights)
+
+
+def announced(classes: Any, class_weight: ClassWeight) -> ClassTargets:
+    """Return the form of the labels of a stream, which are told beforehand."""
+    classes = np.unique(column_or_1d(classes))
+    if len(classes) == 1:
+        raise ValueError("classes must hold two labels or more; got one.")
+    # the factors of a dict as they are: a chunk does not know the frequencies
+    factors = compute_class_weight(class_weight, classes=classes, y=classes)
+    return ClassTargets(classes, factors)
+
+
+def is_multilabel(y: Any) -> bool:
+    """Return whether `y`, which must be labels, is an indicator matrix."""
+    check_classification_targets(y)
+    return bool(type_of_target(y) == "multilabel-indicator")
+
+
+def _factors(
+    class_weight: ClassWeight, classes: NDArray[Any], totals: Array, weights: Array
+) -> Array:
+    """Return the factor of each class, scaled to leave the sum of weights."""
+    if class_weight is None:
+        return np.ones(len(classes))
+    if isinstance(class_weight, str):  # "balanced"
+        per_class = 1 / totals
+    else:
+        per_class = compute_class_weight(class_weight, classes=classes, y=classes)
+        if np.any(per_class < 0) or not np.any(per_class > 0):
+            raise ValueError(
+                "class_weight must hold weights that are not negative and not all zero; "
+                f"got {class_weight!r}."
+            )
+    return per_class * weights.sum() / (per_class @ totals)
+
+
+def _split(
+    candidates: NDArray[Any],
+    n_held_out: int,
+    labels: NDArray[Any] | None,
+    random_state: np.random.RandomState,
+) -> list[NDArray[Any]]:
+    # only here: its package takes as long to import as this one
+    from sklearn.model_selection import train_test_split
+
+    return train_test_split(
+        candidates, test_size=n_held_out, stratify=labels, random_state=random_state
+    )

@@ -1,0 +1,1 @@
+"""A fit as a function: penalties, streams, and what a fit leaves behind."""

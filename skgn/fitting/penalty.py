@@ -1,0 +1,64 @@
+"""The penalty of a fit that is to find it: by the evidence, or on held-out samples."""
+
+import numpy as np
+
+from skgn.fitting.paths import BatchedPath, FullBatchPath
+from skgn.fitting.problem import Problem
+from skgn.fitting.relaxation import (
+    FEWEST_ROWS,
+    MOST_ROWS,
+    relaxed_alpha,
+    rows_held_out,
+)
+from skgn.training.held_out import HeldOut
+from skgn.training.outcome import Observer
+from skgn.typing import Array
+
+
+def search(
+    problem: Problem,
+    random_state: np.random.RandomState,
+    validation: HeldOut | None,
+    observer: Observer | None,
+) -> tuple[float, dict[str, Array]] | None:
+    """Return the penalty found and the path to it; None if there are too few samples.
+
+    Parameters
+    ----------
+    problem : Problem
+    random_state : RandomState
+        Draws what is held out, and the batches.
+    validation : HeldOut or None
+        Samples of early stopping, which are then those held out.
+    observer : callable or None
+    """
+    path = _path(problem, random_state, validation)
+    if path is None:
+        return None
+    alpha, points = relaxed_alpha(path, path.held_out.row_weights, observer)
+    alpha *= path.evidence.total_weight / problem.total_weight
+    return alpha, {"alpha": points[:, 0], "log_loss": points[:, 1]}
+
+
+def _path(
+    problem: Problem,
+    random_state: np.random.RandomState,
+    held_out: HeldOut | None,
+) -> FullBatchPath | BatchedPath | None:
+    samples, index = problem.samples, None
+    m = len(samples.weights)
+    if m < FEWEST_ROWS:
+        return None
+    if held_out is None:
+        parts = problem.targets.split(samples, rows_held_out(m), random_state)
+        if parts is None:
+            return None
+        index, others = parts
+        held_out = problem.held_out_part(others)
+    elif m > MOST_ROWS:
+        index = np.arange(m)
+    if index is None:
+        return problem.path(None, random_state, held_out)
+    if len(index) > MOST_ROWS:
+        index = np.sort(random_state.permutation(index)[:MOST_ROWS])
+    return problem.of(index).path(index, random_state, held_out)

@@ -1,0 +1,134 @@
+"""The parameters of a fit, and the objects of the loops that they stand for."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from skgn.model.losses import Loss
+from skgn.steps.kronecker import KroneckerStep
+from skgn.steps.proposal import Step
+from skgn.thread.controls import LineSearch, Unguarded
+from skgn.thread.joint import JointEquations
+from skgn.thread.layerwise import LayerEquations
+from skgn.thread.plain import PlainStep
+from skgn.thread.sequential import SequentialEquations
+from skgn.thread.signed import SignedStep
+from skgn.training.control import Control
+from skgn.training.damping import DEFAULT_DAMPING, GainRatioDamping
+from skgn.training.evidence import INITIAL
+from skgn.training.mini_batch import automatic_batch_size, automatic_damping
+from skgn.training.stopping import Stopping
+
+#: Largest number of iterations, or of epochs in mini-batches, by default.
+MAX_ITER, MAX_EPOCHS = 100, 15
+
+#: Fewest samples that are fitted in mini-batches by default, and samples per column.
+BATCHES_FROM, BATCHES_PER_COLUMN = 3000, 2
+
+#: Most samples of a batch of a stream.
+STREAM_BATCH = 128
+
+#: Initial damping of the thread's solvers, for raw sample weights: the identity matrix.
+THREAD_DAMPING = 1.0
+
+#: Penalty of the thread's solvers where it is to be automatic: they know no curvature.
+THREAD_ALPHA = 1e-4
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The parameters of a fit; see :class:`skgn.GaussNewtonMLPClassifier`.
+
+    `sizes` and `activations` have an entry for each hidden layer.
+    """
+
+    sizes: tuple[int, ...]
+    activations: tuple[str, ...]
+    solver: str = "kronecker"
+    alpha: float | str = "auto"
+    damping: float | None = None
+    batch_size: int | str | None = "auto"
+    max_iter: int | None = None
+    tol: float = 1.5e-2
+    cost_threshold: float | None = None
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    n_iter_no_change: int = 5
+    standardize: bool = True
+    order: str = "jacobi"
+    safeguard: str | None = "sign"
+    step_size: float = 1.0
+
+    @property
+    def searches_alpha(self) -> bool:
+        """Whether the fit is to find the penalty."""
+        return self.alpha == "auto" and self.solver == "kronecker"
+
+    @property
+    def initial_alpha(self) -> float:
+        """The penalty that is given, or that a search begins with."""
+        if self.alpha != "auto":
+            return float(self.alpha)
+        return INITIAL if self.searches_alpha else THREAD_ALPHA
+
+    def batch_size_for(self, m: int, n: int) -> int | None:
+        """Return the batch size for `m` samples of `n` columns; None for all of them."""
+        if self.batch_size != "auto":
+            return None if self.batch_size is None else min(int(self.batch_size), m)
+        if self.solver != "kronecker":
+            return None
+        if m < max(BATCHES_FROM, BATCHES_PER_COLUMN * n):
+            return None
+        return automatic_batch_size(m)
+
+    def stream_batch_size(self, m: int) -> int:
+        """Return the batch size for a chunk of `m` samples of a stream."""
+        size = STREAM_BATCH if self.batch_size in ("auto", None) else self.batch_size
+        return min(int(size), m)
+
+    def most_iterations(self, batched: bool) -> int:
+        """Return the largest number of iterations, or of epochs in mini-batches."""
+        if self.max_iter is None:
+            return MAX_EPOCHS if batched else MAX_ITER
+        return int(self.max_iter)
+
+    def stopping(self, batched: bool) -> Stopping:
+        """Return what ends the fit."""
+        return Stopping(
+            max_iter=self.most_iterations(batched),
+            tol=self.tol,
+            cost_threshold=self.cost_threshold,
+            n_iter_no_change=self.n_iter_no_change,
+        )
+
+    def batch_damping(self, n: int) -> float:
+        """Return the damping of mini-batch steps for `n` columns."""
+        return automatic_damping(n) if self.damping is None else float(self.damping)
+
+    def initial_damping(self, total_weight: float) -> float:
+        """Return the initial damping with all samples, in the unit of the mean cost.
+
+        The thread's solvers have it in the unit of the summed cost.
+        """
+        if self.solver == "kronecker":
+            return DEFAULT_DAMPING if self.damping is None else float(self.damping)
+        return (THREAD_DAMPING if self.damping is None else self.damping) / total_weight
+
+    def step(self, first: Any, loss: Loss, n_outputs: int, damping: float) -> Step:
+        """Return how the solver proposes steps, in the coordinates of a first layer."""
+        if self.solver == "kronecker":
+            return KroneckerStep(first.factor, loss.root_columns(n_outputs))
+        equations: LayerEquations
+        if self.solver == "joint":
+            equations = JointEquations(first.factor, damping)
+        else:
+            updated = self.step_size if self.order == "gauss_seidel" else 0.0
+            equations = SequentialEquations(first.factor, updated)
+        return (SignedStep if self.safeguard == "sign" else PlainStep)(equations)
+
+    def control(self, damping: float) -> Control:
+        """Return how trials are judged."""
+        if self.safeguard == "line_search":
+            return LineSearch(damping, self.step_size)
+        if self.safeguard is None:
+            return Unguarded(damping, self.step_size)
+        return GainRatioDamping(damping, fraction=self.step_size)

@@ -1,0 +1,270 @@
+r"""A fit that goes on as rows arrive: weights, factors and column statistics in between.
+
+A chunk of rows first moves the statistics of the columns, then the weights. When a
+column's centre or scale moves, the first layer is re-expressed in the new standardised
+columns, so that the function of raw X does not change:
+
+    x W_raw + b_raw = ((x - mean) / scale) W + b,      W = scale W_raw,
+                                                       b = b_raw + mean W_raw.
+
+The velocity, a difference of weights, is re-expressed in the same way.
+
+Steps are those of :mod:`skgn.training.mini_batch`, of constant size after a short rise,
+since there is no end to anneal to; the noise that annealing would take out is averaged
+out instead: the weights that are handed on are a running mean ``θ̄`` of the iterates over
+a window that grows with the stream (Polyak & Juditsky, SIAM J. Control Optim. 30, 1992),
+
+    θ̄ <- θ̄ + (θ - θ̄) / min(max(t / 4, 1), WINDOW)      after step t.
+"""
+
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from itertools import count
+from time import perf_counter
+
+import numpy as np
+
+from skgn.data.batches import make_rows
+from skgn.data.columns import ColumnStatistics, Standardisation, in_columns
+from skgn.data.samples import Samples, relative_weights
+from skgn.fitting.fitted import Fitted
+from skgn.fitting.problem import null_cost
+from skgn.fitting.settings import Settings
+from skgn.fitting.targets import Targets
+from skgn.model.network import Network
+from skgn.model.objective import BatchedObjective
+from skgn.model.prediction import Predictor
+from skgn.steps.running_kronecker import REFRESH, RunningFactors
+from skgn.training.evidence import TEMPERED, Evidence, effective_parameters
+from skgn.training.history import History
+from skgn.training.mini_batch import Descent, Schedule, shuffled_batches
+from skgn.training.outcome import Outcome
+from skgn.typing import Array
+
+#: What is said where the squares of columns, or the network, overflow.
+OVERFLOW = (
+    "The network overflows on X. Use standardize=True or rescale the features of X."
+)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What lasts from one chunk to the next.
+
+    Attributes
+    ----------
+    statistics : ColumnStatistics
+        Of all rows so far.
+    columns : Standardisation
+        The columns that the weights are for.
+    descent : Descent
+    random_state : RandomState
+        Draws the batches and the signs of the output factors.
+    alpha : float
+        Penalty of the next chunk.
+    mean_target : ndarray of shape (K,)
+        Weighted mean prediction of a constant.
+    """
+
+    statistics: ColumnStatistics
+    columns: Standardisation
+    descent: Descent
+    random_state: np.random.RandomState
+    alpha: float
+    mean_target: Array
+
+    @classmethod
+    def begin(
+        cls,
+        theta: Array,
+        statistics: ColumnStatistics,
+        columns: Standardisation,
+        damping: float,
+        random_state: np.random.RandomState,
+        alpha: float,
+        mean_target: Array,
+    ) -> "Stream":
+        """Begin a stream at weights for columns standardised so."""
+        factors = RunningFactors(statistics.factor(columns, theta.dtype), damping)
+        descent = Descent(theta, np.zeros_like(theta), factors, theta.copy())
+        return cls(statistics, columns, descent, random_state, alpha, mean_target)
+
+    def moved(
+        self,
+        network: Network,
+        statistics: ColumnStatistics,
+        columns: Standardisation,
+        mean_target: Array,
+    ) -> "Stream":
+        """Take note of more rows: weights and factor are for `columns` from now on.
+
+        `mean_target` is that of the new rows.
+        """
+        share = 1 - self.statistics.total / statistics.total
+        mean_target = self.mean_target + share * (mean_target - self.mean_target)
+        stream = self.in_columns(network, columns)
+        stream = replace(stream, statistics=statistics, mean_target=mean_target)
+        factor = statistics.factor(columns, self.descent.theta.dtype)
+        stream.descent.factors.replace_input_factor(factor)
+        return stream
+
+    def with_evidence(
+        self, network: Network, steps: int, cost: float, null_cost: float
+    ) -> "Stream":
+        """Move the penalty if the factors are new since `steps` steps of the stream.
+
+        The costs are those of the latest rows.
+        """
+        if self.descent.steps // REFRESH == steps // REFRESH:
+            return self
+        theta = self.descent.theta
+        rule = Evidence(self.statistics.total, null_cost, TEMPERED, wait=0)
+        squared_norm = network.weight_inner(theta, theta)
+        spectra = self.descent.factors.spectra
+        alpha = rule.next(self.alpha, spectra, squared_norm, cost)
+        return replace(self, alpha=alpha)
+
+    def in_columns(self, network: Network, columns: Standardisation) -> "Stream":
+        """Re-express weights, their mean and velocity for other columns, in place."""
+        descent = self.descent
+        for flat in (descent.theta, descent.velocity, descent.mean):
+            if flat is None:
+                continue
+            V = network.layers(flat)[0]
+            V[:] = in_columns(V, self.columns, columns)
+        return replace(self, columns=columns)
+
+
+@np.errstate(over="ignore", invalid="ignore", divide="ignore")  # looked for below
+def take_chunk(
+    settings: Settings,
+    samples: Samples,
+    targets: Targets,
+    earlier: Fitted | None,
+    random_state: np.random.RandomState | None,
+) -> Fitted | None:
+    """Take one epoch of steps over a chunk of samples.
+
+    Parameters
+    ----------
+    settings : Settings
+    samples : Samples
+        Of positive weight, in the precision of the earlier ones.
+    targets : Targets
+    earlier : Fitted or None
+        What the stream, or a fit, has come to; it is not changed.
+    random_state : RandomState or None
+        The stream's own; None after its first chunk.
+
+    Returns
+    -------
+    Fitted or None
+        None where weights or gradients are not finite on the chunk.
+
+    Raises
+    ------
+    ValueError
+        If the network overflows on the first chunk, or is not that of `earlier`.
+    LinAlgError
+        If the statistics of the columns overflow.
+    """
+    widths = (samples.X.shape[1], *settings.sizes, targets.n_outputs)
+    network = Network.of(widths, settings.activations)
+    stream = _stream(settings, network, samples, targets, earlier, random_state)
+    m, descent = len(samples.weights), stream.descent
+    steps, mean_weight = descent.steps, stream.statistics.mean_weight
+    objective = BatchedObjective(
+        network=network,
+        loss=targets.loss,
+        rows=make_rows(samples.X, stream.columns),
+        targets=samples.targets,
+        row_weights=relative_weights(samples.weights, mean_weight, samples.X.dtype),
+        alpha=stream.alpha,
+    )
+    size = settings.stream_batch_size(m)
+    batches = shuffled_batches(m, size, stream.random_state)
+    schedule = Schedule(None)
+    rates = (schedule.step(t) for t in count(steps))
+    start = perf_counter()
+    means = descent.run(objective, batches, rates, stream.random_state)
+    if means is None:
+        if earlier is None:
+            raise ValueError(OVERFLOW)
+        return None
+    assert descent.mean is not None
+    outcome = _outcome(stream, means, perf_counter() - start, earlier)
+    predictor = Predictor.of(network, network.layers(descent.mean), stream.columns)
+    if settings.searches_alpha:
+        null = null_cost(targets.loss, samples, stream.mean_target)
+        stream = stream.with_evidence(network, steps, means["cost"], null)
+    path = None if earlier is None else earlier.alpha_path
+    return Fitted(predictor, outcome, path, stream)
+
+
+def _stream(
+    settings: Settings,
+    network: Network,
+    samples: Samples,
+    targets: Targets,
+    earlier: Fitted | None,
+    random_state: np.random.RandomState | None,
+) -> Stream:
+    """Return the stream for a chunk of samples: a new one, or the one so far moved."""
+    X, weights, dtype = samples.X, samples.weights, samples.X.dtype
+    stream = None if earlier is None else deepcopy(earlier.stream)
+    if stream is None:
+        statistics = ColumnStatistics.of(X, weights, products=True)
+    else:
+        statistics = stream.statistics.with_rows(X, weights)
+    columns = Standardisation.none(X.shape[1])
+    if settings.standardize:
+        columns = statistics.standardisation(dtype)
+    if earlier is not None and earlier.predictor.network != network:
+        raise ValueError(
+            "partial_fit cannot change hidden_layer_sizes or activation; the network had "
+            f"the widths {earlier.predictor.network.widths}, now {network.widths}."
+        )
+    damping = settings.batch_damping(X.shape[1])
+    mean_target = targets.mean(samples)
+    if stream is not None:
+        stream = stream.moved(network, statistics, columns, mean_target)
+        stream.descent.factors.damping = damping
+    else:
+        assert random_state is not None
+        alpha = settings.initial_alpha
+        if earlier is None:
+            intercepts = targets.loss.mean_link(mean_target)
+            layers = network.initial_weights(random_state, intercepts)
+        else:
+            layers, alpha = earlier.layers_for(network, columns), earlier.outcome.alpha
+        theta = np.concatenate([V.ravel() for V in layers]).astype(dtype)
+        stream = Stream.begin(
+            theta, statistics, columns, damping, random_state, alpha, mean_target
+        )
+    if not settings.searches_alpha:
+        stream = replace(stream, alpha=settings.initial_alpha)
+    return stream
+
+
+def _outcome(
+    stream: Stream, means: dict[str, float], seconds: float, earlier: Fitted | None
+) -> Outcome:
+    """Return the outcome so far, with a row of the history for each chunk."""
+    factors, alpha = stream.descent.factors, stream.alpha
+    history = History()
+    history.append(**means, damping=factors.damping, alpha=alpha, seconds=seconds)
+    table = history.to_dict()
+    if earlier is not None and earlier.outcome.reason == "partial_fit":
+        old = earlier.outcome.history
+        table["seconds"] += old["seconds"][-1]
+        table = {name: np.append(old[name], table[name]) for name in table}
+    return Outcome(
+        np.zeros(0),
+        means["objective"],
+        means["cost"],
+        table,
+        factors.damping,
+        "partial_fit",
+        alpha,
+        effective_parameters(factors.spectra, alpha),
+    )

@@ -1,0 +1,1 @@
+"""The equations of the forum thread that this package grew out of."""
