@@ -4,6 +4,7 @@ import numpy as np
 from cases import all_cases, quick_cases
 from scaling import SERIES, slope
 from summary import METHODS, PEERS, ratio
+from words import plain
 
 try:
     import matplotlib
@@ -161,7 +162,7 @@ def _scaling(parts):
         "skgn s per pass": (COLOURS["skgn"], "s--"),
         "adam s per pass": (COLOURS["adam"], "s--"),
     }
-    labels = {"rows": "rows, of 50 columns", "columns": "columns, of 4,000 rows"}
+    labels = {"rows": "samples, of 50 features", "columns": "features, of 4,000 samples"}
     for axes, (size, label) in zip(grid, labels.items(), strict=True):
         rows = parts[size]["rows"]
         for key, (colour, style) in styles.items():
@@ -169,11 +170,16 @@ def _scaling(parts):
             fitted = slope(rows, key, SLOPES[size])
             note = "" if fitted is None else f": slope {fitted:.2f}"
             axes.loglog(
-                *zip(*points, strict=True), style, color=colour, label=SERIES[key] + note
+                *zip(*points, strict=True),
+                style,
+                color=colour,
+                label=plain(SERIES[key]) + note,
             )
         axes.set_xlabel(label)
-        axes.set_title(f"slopes from {SLOPES[size]:,} {size} on", fontsize=11)
+        axes.set_title(f"slopes from {SLOPES[size]:,} {plain(size)} on", fontsize=11)
         axes.grid(which="major", alpha=0.3)
-        axes.legend()
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, 8 * high)  # room for the legend
+        axes.legend(loc="upper left")
     grid[0].set_ylabel("seconds, one thread")
     return figure

@@ -1,7 +1,9 @@
-"""What the raw runs of the comparison say: times to targets and their ratios."""
+"""What the raw runs say: wins, losses, ties and medians, and what stands behind them."""
+
+from statistics import median_high, median_low
 
 import numpy as np
-from runs import ACCURACY_SLACK, SLACK, reaches
+from runs import ACCURACY_SLACK, POINT, SLACK, reaches
 from tools import median
 
 PEERS = {"adam": "adam", "lbfgs": "L-BFGS", "torch": "torch AdamW"}
@@ -12,6 +14,16 @@ OWN_TARGETS = (
     ("lbfgs", "loss", "log-loss"),
     ("torch", "loss", "log-loss"),
 )
+#: Methods with a default fit, and their names.
+DEFAULTS = {
+    "adam": "adam",
+    "adam, early stopping": "adam, early stopping",
+    "lbfgs": "L-BFGS",
+    "torch": "torch AdamW",
+    "HistGradientBoosting": "HistGradientBoosting",
+    "LogisticRegression": "LogisticRegression",
+    "skgn": "skgn",
+}
 #: The methods that are compared at adam's target: their run, and their name.
 METHODS = {
     "adam": "adam",
@@ -78,23 +90,34 @@ def ratio(entry, run, peer, metric="loss", ours="skgn"):
 
 
 def geometric_mean(values):
-    """Return the geometric mean; nan if there is none, as for 0 with infinity."""
-    values = np.asarray(values, float)
-    if not len(values) or (0 in values and np.inf in values):
-        return np.nan
-    return 0.0 if 0 in values else float(np.exp(np.mean(np.log(values))))
+    """Return the geometric mean of positive numbers."""
+    return float(np.exp(np.mean(np.log(values))))
+
+
+def median_ratio(values):
+    """Return the median ratio; 0 and infinity stay what they are."""
+    low, high = median_low(values), median_high(values)
+    return (low + high) / 2 if low else 0.0
 
 
 def number(value):
     """Format a ratio: two digits are all that it is worth."""
     if value is None:
         return ""
-    if np.isnan(value):
-        return "–"
     if np.isinf(value) or value == 0:
-        return "∞" if value else "0"
+        return "peer never" if value else "skgn never"
     digits = 2 if value < 1 else 1 if value < 20 else 0
     return f"{value:.{digits}f}"
+
+
+def two_decimals(value):
+    """Format a ratio that may be near to 1; a third decimal tells it from 1."""
+    return f"{value:.3f}" if 0 < abs(value - 1) < 0.005 else f"{value:.2f}"
+
+
+def difference(value):
+    """Format a difference of accuracies."""
+    return f"{value:+.4f}"
 
 
 def ratios_of(cases, run, peer, metric="loss", ours="skgn"):
@@ -103,80 +126,162 @@ def ratios_of(cases, run, peer, metric="loss", ours="skgn"):
     return {name: value for name, value in ratios.items() if value is not None}
 
 
+def won(values, even=1.0, sign=1):
+    """Return the names of the wins, the losses and the ties.
+
+    A win is a value above `even`, for sign -1 one below it.
+    """
+    margins = {name: sign * (value - even) for name, value in values.items()}
+    return (
+        [name for name, margin in margins.items() if margin > 0],
+        [name for name, margin in margins.items() if margin < 0],
+        [name for name, margin in margins.items() if margin == 0],
+    )
+
+
+def named(names, values, show=number):
+    """Return names with their values as text."""
+    return "; ".join(f"{name} ({show(values[name])})" for name in names) or "none"
+
+
+# Default fits.
+
+
+def default_value(entry, method, field, beside=None):
+    """Return the median of a field over the default fits of a method, or None.
+
+    With another method `beside` it, over the repeats that this one has too.
+    """
+    runs = entry["runs"].get(f"default {method}", {})
+    seeds = entry["runs"].get(f"default {beside or method}", {})
+    values = [runs[seed][0][POINT.index(field)] for seed in runs if seed in seeds]
+    return median(values) if values and None not in values else None
+
+
+def _pairs(cases, method, field):
+    """Return the peer's and skgn's values by case, where there are both."""
+    pairs = {
+        name: (
+            default_value(entry, method, field, beside="skgn"),
+            default_value(entry, "skgn", field, beside=method),
+        )
+        for name, entry in cases.items()
+    }
+    return {name: pair for name, pair in pairs.items() if None not in pair}
+
+
+def default_times(cases):
+    """Return a row per peer: the time of its default fit over that of skgn's."""
+    return _default_rows(cases, "seconds", lambda theirs, ours: theirs / ours)
+
+
+def default_losses(cases):
+    """Return a row per peer: skgn's test log-loss over its own, of default fits."""
+    return _default_rows(
+        cases, "test_loss", lambda theirs, ours: ours / theirs, two_decimals, sign=-1
+    )
+
+
+def default_accuracies(cases):
+    """Return a row per peer: skgn's test accuracy less its own, of default fits."""
+    return _default_rows(
+        cases, "test_accuracy", lambda theirs, ours: ours - theirs, difference, even=0.0
+    )
+
+
+def _default_rows(cases, field, compared, show=number, even=1.0, sign=1):
+    rows = []
+    for method, heading in DEFAULTS.items():
+        pairs = _pairs(cases, method, field) if method != "skgn" else {}
+        values = {name: compared(*pair) for name, pair in pairs.items()}
+        if not values:
+            continue
+        wins, losses, ties = won(values, even, sign)
+        row = {
+            "peer": heading,
+            "data sets": len(values),
+            "wins": len(wins),
+            "losses": len(losses),
+            "ties": len(ties),
+            "median": show(median(list(values.values()))),
+        }
+        if even:
+            row["geometric mean"] = show(geometric_mean(list(values.values())))
+        rows.append(row | {"losses on": named(losses, values, show)})
+    return rows
+
+
+# Times to targets.
+
+
 def own_targets(cases, ours="skgn"):
     """Return a row per peer: times of a run of skgn to the peer's own best."""
-    rows = [
-        _summary(cases, peer, peer, metric, f"{PEERS[peer]}: {words}", ours)
-        for peer, metric, words in OWN_TARGETS
-    ]
-    return [row for row in rows if row]
+    rows = []
+    for peer, metric, words in OWN_TARGETS:
+        ratios = ratios_of(cases, peer, peer, metric, ours)
+        if ratios:
+            rows.append({"target": f"{words} of {PEERS[peer]}", **_times(ratios)})
+    return rows
 
 
 def adam_targets(cases):
     """Return a row per method: everyone's times to adam's best log-loss."""
-    runs = [run for run in METHODS if run != "skgn"]
-    rows = [_summary(cases, run, "adam", "loss", METHODS[run]) for run in runs]
-    return [row for row in rows if row]
+    rows = []
+    for run in METHODS:
+        ratios = ratios_of(cases, run, "adam") if run != "skgn" else {}
+        if ratios:
+            row = {"peer": METHODS[run], **_times(ratios, peers=True)}
+            for name, words in (("skgn", "skgn"), (run, "peer")):
+                points = [
+                    p for c in cases for p in times_to(cases[c], name, "adam", "loss")
+                ]
+                row[f"{words} reaches it in"] = f"{reached(points)} repeats"
+            rows.append(row)
+    return rows
 
 
-def _summary(cases, run, peer, metric, heading, ours="skgn"):
-    ratios = ratios_of(cases, run, peer, metric, ours)
-    if not ratios:
-        return None
+def _times(ratios, peers=False):
+    """Return the columns of a comparison of times; with those that peers never reach."""
     values = list(ratios.values())
-    finite = [value for value in values if 0 < value < np.inf]
-    least, most = min(ratios, key=ratios.get), max(ratios, key=ratios.get)
-    row = {
-        "peer": heading,
-        "data sets": len(values),
-        "skgn faster on": sum(value > 1 for value in values),
-        "geometric mean, both get there": number(geometric_mean(finite)),
-        "geometric mean, all": number(geometric_mean(values)),
-        "median, all": number(median(values)),
-        "least": f"{number(ratios[least])} ({least})",
-        "most": f"{number(ratios[most])} ({most})",
+    both = [value for value in values if 0 < value < np.inf]
+    wins, losses, ties = won(ratios)
+    row = {"data sets": len(values), "wins": len(wins)}
+    if peers:
+        row["of these, peer never"] = values.count(np.inf)
+    return {
+        **row,
+        "losses": len(losses),
+        "of these, skgn never": values.count(0),
+        "ties": len(ties),
+        "median": number(median_ratio(values)),
+        "both reach": len(both),
+        "geometric mean of these": number(geometric_mean(both)) if both else "",
+        "losses on": named(losses, ratios),
     }
-    for name, words in ((ours, "skgn"), (run, "peer")):
-        points = [p for c in cases for p in times_to(cases[c], name, peer, metric)]
-        row[f"{words} gets there in"] = f"{reached(points)} runs"
-    return row
 
 
-def ratio_rows(cases):
+def ratio_rows(cases, ours="skgn"):
     """Return a row of ratios for each case."""
     rows = []
     for name, entry in cases.items():
-        row = {"data": name, "rows x columns, classes": shape(entry)}
-        for peer, heading in PEERS.items():
-            row[heading] = number(ratio(entry, peer, peer))
-            if peer == "adam":
-                row["adam's accuracy"] = number(ratio(entry, peer, peer, "accuracy"))
-        rows.append(row)
+        row = {"data": name, "training samples x features, classes": shape(entry)}
+        for peer, metric, words in OWN_TARGETS:
+            value = ratio(entry, peer, peer, metric, ours)
+            row[f"{words} of {PEERS[peer]}"] = number(value)
+        if any(list(row.values())[2:]):
+            rows.append(row)
     return rows
 
 
 def shape(entry):
-    """Return the training rows, columns and classes as text."""
-    rows, columns, classes = entry["shape"]
-    return f"{rows:,} x {columns}, {classes}"
+    """Return the training samples, features and classes as text."""
+    samples, features, classes = entry["shape"]
+    return f"{samples:,} x {features}, {classes}"
 
 
-def verdicts(cases):
-    """Return a sentence per peer on where skgn wins and where it loses."""
-    sentences = []
-    for peer, metric, words in OWN_TARGETS:
-        ratios = ratios_of(cases, peer, peer, metric)
-        if not ratios:
-            continue
-        wins = sum(value > 1 for value in ratios.values())
-        slower = [f"{n} ({number(r)})" for n, r in ratios.items() if 0 < r <= 1]
-        never = [name for name, value in ratios.items() if value == 0]
-        text = f"To the best {words} of {PEERS[peer]}, skgn is faster on {wins} of "
-        text += f"{len(ratios)} data sets"
-        text += f"; slower on {', '.join(slower)}" if slower else "; slower on none"
-        text += f"; it does not get there on {', '.join(never)}" if never else ""
-        sentences.append(f"- {text}.")
-    return "\n".join(sentences)
+def without_auto(cases):
+    """Return the names of the cases that have no fits with alpha="auto" to a target."""
+    return [name for name, entry in cases.items() if not entry["runs"].get("skgn auto")]
 
 
 def probe_ratios(cases):
@@ -190,3 +295,58 @@ def probe_ratios(cases):
             )
             ratios[name] = ours / peers
     return ratios
+
+
+# Threads.
+
+
+def threads(parts):
+    """Return sentences on nothing set against one thread, gains and losses alike."""
+    sentences = []
+    if "threads" in parts:
+        rows = parts["threads"]["rows"]
+        sentences += [
+            _fits_in_words(rows, "On quiet cores", ""),
+            _fits_in_words(rows, "With one of the two cores busy", ", one core busy"),
+        ]
+    if "grid_search" in parts:
+        sentences.append(_search_in_words(parts["grid_search"]["rows"]))
+    if "single_rows" in parts:
+        sentences.append(_single_in_words(parts["single_rows"]["rows"]))
+    return "\n".join(f"- {sentence}" for sentence in sentences if sentence)
+
+
+def _fits_in_words(rows, where, suffix):
+    ours, one = f"nothing set{suffix}, ms", f"one thread{suffix}, ms"
+    ratios = {
+        row["data"]: row[ours] / row[one] for row in rows if {ours, one} <= set(row)
+    }
+    if not ratios:
+        return ""
+    wins, losses, ties = won(ratios, sign=-1)
+    even = f", equal on {len(ties)}" if ties else ""
+    return (
+        f"{where}, nothing set is faster on {len(wins)} of {len(ratios)} fits and slower "
+        f"on {len(losses)}{even}. The median ratio is "
+        f"{median(list(ratios.values())):.2f}. "
+        f"Faster on: {named(wins, ratios, two_decimals)}. "
+        f"Slower on: {named(losses, ratios, two_decimals)}."
+    )
+
+
+def _search_in_words(rows):
+    shown = [
+        f"{row['speed-up']:.2f} with `n_jobs={row['n_jobs']}` ({row['fits']} fits)"
+        for row in rows
+        if row["n_jobs"] > 1
+    ]
+    data = rows[0]["data"]
+    return f"The speed-up of a grid search on {data} is {' and '.join(shown)}."
+
+
+def _single_in_words(rows):
+    shown = [
+        f"{row['nothing set, s'] / row['one thread, s']:.2f} on {row['data']}"
+        for row in rows
+    ]
+    return f"In predictions of one sample at a time, the ratio is {', '.join(shown)}."

@@ -1,145 +1,256 @@
-"""The text of the page."""
+"""The text of the page, and its vocabulary.
+
+Samples, not rows; features, not columns; iterations of the full batch, epochs of
+mini-batches, not passes. The raw results keep their older names: `plain` translates them
+where they are shown, in tables, headings and figures.
+"""
+
+import re
 
 from scaling import LONGEST, PASSES
 
+#: Patterns of older names, each with what is shown instead, in this order.
+VOCABULARY = (
+    ("^skgn s per pass$", "skgn, s per epoch or iteration"),
+    ("^adam s per pass$", "adam, s per epoch"),
+    ("^skgn s, default fit$", "skgn, default fit, s"),
+    ("^passes$", "default fit, epochs or iterations"),
+    ("^skgn by$", "skgn uses"),
+    ("^all rows$", "the full batch"),
+    ("^adam s to it$", "adam, s to it"),
+    ("^at most$", "skgn / adam, largest"),
+    ("^(skgn|adam|lbfgs) s$", r"\1, s"),
+    ("better log-loss on", "lower log-loss on"),
+    (r"([\d.]+) x in the geometric mean", r"\1 is the geometric mean of the ratios"),
+    (r"total time ([\d.]+) x smaller", r"adam's total time / skgn's is \1"),
+    (r"\blbfgs\b", "L-BFGS"),
+    (r"\bpasses\b", "epochs or iterations"),
+    (r"\bpass\b", "epoch or iteration"),
+    (r"\brow\b", "sample"),
+    (r"\brows\b", "samples"),
+    (r"\bcolumn\b", "feature"),
+    (r"\bcolumns\b", "features"),
+)
+
+
+def plain(text):
+    """Return a name of the raw results in the words of the page."""
+    for pattern, shown in VOCABULARY:
+        text = re.sub(pattern, shown, text)
+    return text
+
+
 INTRODUCTION = """# Benchmarks
 
-Written by `python examples/benchmarks/run.py`, which takes all measurements; its raw
-numbers are in `examples/benchmarks/results.json`. Figures are medians over repeats, each
-with its own split and seed. One thread, and seconds are processor time, which on one
-thread is what a fit takes on an otherwise idle machine; where a line below a table names
-wall time, it is that, and threads are as the text says. Times depend on the machine:
-compare them within a table.
+`python examples/benchmarks/run.py` takes all measurements and writes this page. The raw
+numbers are in `examples/benchmarks/results.json`. Times depend on the machine: compare
+them only within a table.
 """
 
-OWN_TARGETS = """## Time to the peer's own best
+SUMMARY = """## Summary
 
-The target is the smallest validation log-loss of the peer, times 1.01, or the best
-validation accuracy of adam less 0.001. Ratios are *median seconds of the peer / median
-seconds of skgn*: above 1, skgn is faster. A method that does not reach a target has taken
-infinitely long: the ratio is 0 if that is skgn, ∞ if it is the peer. One such data set
-takes the geometric mean over all to 0 or ∞ (– if there are both), so that the mean over
-those that both reach stands beside it, and the median over all, to which it counts as
-the worst.
+- A *win* is a data set on which skgn is better than the peer. A *loss* is one on which
+  skgn is worse. Each loss is named, with its number in brackets. Equal numbers are a
+  *tie*. Images with another network count as another data set.
+- The number of a data set is the median over repeats. Each repeat has its own split and
+  seed. The *median* in a table is the one over all its data sets.
+- Times are processor times on one thread. Where the text says wall time, they are that.
 """
 
-ADAM_TARGETS = """## Every method to adam's best log-loss
+DEFAULT_FITS = """### Default fits
 
-The target is adam's for all. adam, L-BFGS, torch AdamW and skgn are stopped at it;
-the others have one complete fit with their defaults, which gets there or does not. Data
-sets that neither the method nor skgn gets to are left out of its row.
+Each method fits with its defaults, on the same splits. The scores are those of the test
+samples. torch AdamW has no default fit: it gets 20 epochs, at a learning rate chosen for
+each data set. Its time does not include the search for that rate. Some peers were not
+measured on images. [Appendix A](#appendix-a-default-fits-on-each-data-set) has the
+numbers of each data set. Geometric means are over all data sets of the line.
 """
 
-DEFAULT_FITS = """## Default fits
+DEFAULT_TABLES = {
+    "times": "**Time**: peer's time / skgn's time. Above 1, skgn is faster.",
+    "losses": "**Test log-loss**: skgn's / peer's. Below 1, skgn is better.",
+    "accuracies": "**Test accuracy**: skgn's − peer's. Above 0, skgn is better.",
+}
 
-Each method with its defaults, on the same splits, scored on the test rows; torch AdamW,
-which has none, in 20 passes at its chosen learning rate. On the images the peers are
-fitted once, and L-BFGS and some of the others are left out. Over all data sets:
+OWN_TARGETS = """### Time to the peer's own best
+
+The target is the smallest validation log-loss of the peer, times 1.01. For accuracy it
+is the best validation accuracy of adam, less 0.001. The ratio is the peer's time divided
+by skgn's time. Above 1, skgn is faster. "skgn never" means that skgn does not reach the
+target in most of the repeats. This counts as a loss, and in the median as the smallest
+ratio. The geometric mean is over the data sets on which both methods reach the target.
+[Appendix B](#appendix-b-time-to-a-target-on-each-data-set) has each data set.
+"""
+
+FIXED = "**skgn with `alpha=1e-4`**, and so with no search for the penalty:"
+
+AUTO = """**skgn with its default, `alpha="auto"`**. The search for the penalty is part of
+each fit and of its time."""
+
+NOT_MEASURED = "\nThese data sets were not measured with it: {names}."
+
+THREADS_IN_BRIEF = """### Nothing set against one thread
+
+skgn chooses its number of threads itself. Here, this is compared with a limit of one
+thread, in wall time on two cores. The ratio is the time with nothing set divided by the
+time on one thread. Below 1, nothing set is faster. [Threads](#threads) has the times.
+"""
+
+FIGURES = "## Figures"
+
+RATIOS = """Each dot is a data set, with skgn at `alpha=1e-4`.
+[Appendix B](#appendix-b-time-to-a-target-on-each-data-set) has the numbers.
+"""
+
+CURVES = """These are the curves of the first repeat. adam and L-BFGS show the best
+log-loss so far. Each mark of torch AdamW and skgn is a complete fit, of more and more
+epochs or iterations. Each other method has one mark: its default fit.
+"""
+
+COSTS = """[Appendix E](#appendix-e-cost-against-samples-and-features) has the numbers.
+"""
+
+ADAM_TARGETS = """## Appendix C: Every method to adam's best
+
+The target is adam's for all methods. adam, L-BFGS, torch AdamW and skgn stop when they
+reach it. Each other method has one complete fit with its defaults, which reaches the
+target or does not. skgn has `alpha=1e-4`; its other fits count as peers. "Peer never"
+means that the peer does not reach the target in most of the repeats. This counts as a
+win, and in the median as the largest ratio. A line leaves out the data sets on which
+neither method reaches the target.
 """
 
 METHOD = """## How the comparison is made
 
-- **Data.** Each repeat splits the rows by class into 60 % training, 20 % validation and
-  20 % test; where a data set has test rows of its own, the others are split 80 to 20.
-  `electricity` is shuffled like the others. `generated` is `make_classification` with
-  50,000 rows, 100 columns (30 informative, 2 redundant), 10 classes of 4 clusters,
-  `flip_y=0.02`, `class_sep=2` and `random_state=0` in all repeats. float64, but float32
-  for `generated` and the images, for all methods.
-- **Columns.** skgn gets them raw and standardises them itself, within its time; trees get
-  them raw. The others get those of `StandardScaler`, whose time is added to theirs, in
-  default fits too.
-- **Networks.** One hidden layer of 100 units unless the name says otherwise; ReLU in the
-  peers and leaky ReLU in skgn, which are the defaults.
-- **adam and L-BFGS.** `MLPClassifier`, looked at after each epoch or iteration while the
-  clock stands still; their time is that of the first that meets the target, as if they
-  had known to stop there. adam ends after 200 epochs (100 above 20,000 rows, 30 on the
-  images), L-BFGS after 300 iterations (150 on the images); both earlier if 30 in a row
-  bring no better log-loss (15 on `generated`; on the images 5 of adam and 15 of L-BFGS).
-- **torch AdamW and skgn.** Their schedules are planned for a number of passes. The time
-  to a target is that of the fastest complete fit that meets it, out of fits of 1, 2, 3,
-  5, 8, 12, 20, 30, 45, 70, 100, 140 and 200 passes (up to 45 on `generated`, 20 on the
-  images). The search ends when two longer fits in a row are better in neither loss nor
-  accuracy, that of skgn also when all targets are met; it is not counted, as the epochs
-  of adam past its best are not.
-- **torch AdamW** is a plain loop with batches of 256 rows, 5 % warm-up and linear decay
-  to zero. Its learning rate is chosen for each data set on the validation rows of the
-  first repeat, out of five and beyond either end of them while that end is the best; the
-  search is not counted in its time.
-- **skgn** has the same settings on all data: `alpha=1e-4` in fits to a target, where no
-  other line says `alpha="auto"`, else its defaults; `max_iter` is set to the number of
-  passes. Where `batch_size="auto"` takes all rows at once, below 3,000
-  training rows, passes are iterations. Its defaults were chosen with several of these
-  data sets at hand, but once for all of them.
+- **Data.** Each repeat splits the samples by class into 60 % training, 20 % validation
+  and 20 % test samples. Some data sets have test samples of their own. There, the others
+  are split 80 to 20. `electricity` is shuffled like the others. `generated` is
+  `make_classification` with 50,000 samples, 100 features (30 informative, 2 redundant),
+  10 classes of 4 clusters, `flip_y=0.02`, `class_sep=2` and `random_state=0` in all
+  repeats. All methods get float64. For `generated` and the images they get float32.
+- **Features.** skgn gets raw features. It standardises them itself, within its time.
+  Trees get raw features. The other methods get features from `StandardScaler`. Its time
+  is added to theirs, in default fits too.
+- **Networks.** They have one hidden layer of 100 units, unless the name says otherwise.
+  The peers use ReLU and skgn uses leaky ReLU. These are the defaults.
+- **adam and L-BFGS.** These are `MLPClassifier`. We look at the network after each epoch
+  or iteration. The clock stands still meanwhile. The time to a target is the time of the
+  first one that meets it, as if the method had known to stop there. adam ends after 200
+  epochs (100 above 20,000 samples, 30 on the images). L-BFGS ends after 300 iterations
+  (150 on the images). Both end earlier if 30 in a row bring no better log-loss (15 on
+  `generated`; on the images 5 for adam and 15 for L-BFGS).
+- **torch AdamW and skgn.** Their schedules are planned for a number of epochs. So we make
+  complete fits of 1, 2, 3, 5, 8, 12, 20, 30, 45, 70, 100, 140 and 200 epochs (up to 45 on
+  `generated`, up to 20 on the images). The time to a target is that of the fastest fit
+  that meets it. The search ends when two longer fits in a row are better in neither loss
+  nor accuracy. For skgn it also ends when all targets are met. The other fits of the
+  search are not counted, just as adam's epochs past its best are not.
+- **torch AdamW** is a plain loop. It has batches of 256 samples, 5 % warm-up and linear
+  decay to zero. Its learning rate is chosen for each data set on the validation samples
+  of the first repeat. There are five rates to begin with. While the rate at either end is
+  the best, one more is tried beyond it. The time of this search is not counted.
+- **skgn** has the same settings on all data. Fits to a target have `alpha=1e-4`, where no
+  line says `alpha="auto"`, and `max_iter` is their number of epochs. All else is at the
+  defaults. Default fits have all defaults. `batch_size="auto"` takes the full batch below
+  3,000 training samples, and where there are fewer than two samples per feature. There,
+  epochs are iterations. The defaults were chosen with several of these data sets at hand,
+  but once for all of them.
 - **HistGradientBoosting, LogisticRegression and adam with early stopping** have no such
-  curve: where they are compared by a target, it is by their default fit
-  (`LogisticRegression` with `max_iter=1000`).
+  curve. Where they are compared by a target, it is by their default fit.
+  `LogisticRegression` has `max_iter=1000`.
 """
+
+APPENDIX_A = """## Appendix A: Default fits on each data set
+
+On the images, adam, adam with early stopping and LogisticRegression were fitted once.
+An empty cell was not measured.
+"""
+
+APPENDIX_B = """## Appendix B: Time to a target on each data set
+
+Ratios are the peer's median time divided by skgn's median time.
+"""
+
+APPENDIX_D = "## Appendix D: Learning rates, and fits to a test accuracy"
 
 PROBE = """The peers and skgn may be measured at different times. A fixed short fit of
-adam, made beside both, took {middle:.2f} times as long beside skgn as beside the peers
-({least:.2f} to {most:.2f} by data set); the ratios are not corrected for it.
+adam was made beside both. Beside skgn it took {middle:.2f} times as long as beside the
+peers ({least:.2f} to {most:.2f} by data set). The ratios are not corrected for it.
 """
 
-CURVES = """The first repeat: of adam and L-BFGS the best so far, of torch AdamW and skgn
-complete fits of more and more passes, of the others the default fit.
+AIM = """skgn is fitted on training and validation samples, with more and more epochs,
+until it reaches an accuracy on the test samples. So the test samples have chosen the
+epochs:
 """
 
-AUTO = """skgn's fits above have `alpha=1e-4`. The same with its default, `alpha="auto"`,
-whose search for the penalty is part of each fit and of its time:
+SCALING = f"""## Appendix E: Cost against samples and features
+
+The samples are generated, with three classes. The network has one hidden layer of 100
+units, and X is float64. One table has more and more samples of 50 features. The other
+has 4,000 samples of more and more features. We fit for {PASSES} epochs or iterations
+and divide the time by their number. Standardising is part of it. A default fit that is
+expected to take above {LONGEST:.0f} s is left out. One that is expected to take above
+10 s is taken once.
 """
 
-AIM = """skgn fitted on training and validation rows, by passes until it reaches an
-accuracy on the test rows (which therefore have chosen the passes):
-"""
-
-SCALING = f"""## Cost against rows and columns
-
-Generated rows of three classes, one hidden layer of 100, float64: rows of 50 columns,
-and columns of 4,000 rows. A pass is a {PASSES}th of a fit of {PASSES} passes,
-standardising included. Default fits expected to take above {LONGEST:.0f} s are left out,
-and those above 10 s are taken once.
-"""
-
-PARTS = {
-    "rows": "### Cost against rows",
-    "columns": "### Cost against columns",
-    "memory": """## Memory
-
-The process's peak during a fit of two passes, less what it holds before the fit, which
-includes `X` (float64). MB are 2²⁰ bytes.
-""",
+THREADS = {
     "threads": """## Threads
 
-What a user feels who sets nothing: median wall time of default fits on two cores, as a
-whole process sees it, in one run; five fits of each on the small data, three on the
-others. "One thread" is skgn with the BLAS limited to one thread by the environment. "One
-core busy" is beside a process that computes without end on one of the two cores; "one
-thread" is then kept on the other. MLPClassifier has its defaults, behind a
-`StandardScaler`. Within a part of the table, fits take turns.
+The table has the median wall time of default fits on two cores. There are five fits of
+each on the small data, and three on the others. Within a part of the table, fits take
+turns.
+
+- "Nothing set" is what a user has who sets nothing.
+- "One thread" is skgn with the BLAS limited to one thread by the environment.
+- "One core busy" is beside a process that computes without end on one of the two cores.
+  "One thread" is then kept on the other core.
+- MLPClassifier has its defaults, behind a `StandardScaler`.
 """,
     "grid_search": """### A grid search
 
-`GridSearchCV` over 4 values of `alpha` in 3 folds, defaults otherwise, float32, nothing
-set; medians. The workers of `n_jobs=2` are already running. The 13th fit, of all rows at
-the best `alpha`, has no other beside it; `refit=False` leaves it out.
+This is `GridSearchCV` over 4 values of `alpha` in 3 folds, with nothing set. All else is
+at the defaults, and X is float32. Times are median wall times. The workers of `n_jobs=2`
+are already running. The 13th fit is of all samples at the best `alpha`. It has no other
+fit beside it. `refit=False` leaves it out.
 """,
-    "single_rows": """### One row at a time
+    "single_rows": """### One sample at a time
 
-`predict_proba` of single rows of digits, 1,000 times; medians. MLPClassifier is behind a
+`predict_proba` gets one sample of digits at a time. The table has the wall time of
+{times:,} calls together, as a median over repeats. MLPClassifier is behind a
 `StandardScaler`.
-""",
-    "profile": """## Where the time goes
-
-Time of Python's profiler by file, in a fit of 5 passes; products of matrices count to the
-file that calls for them. The profiler slows small steps down.
 """,
 }
 
-FULL_BATCH = """## All rows at each iteration
+PARTS = {
+    "rows": "### Cost against samples",
+    "columns": "### Cost against features",
+    "memory": """## Appendix F: Memory
 
-skgn with `batch_size=None` against `MLPClassifier`. In `skgn / adam` and the like, less
-than 1 is faster, and 0 says that the peer never got there. The losses and accuracies of
-the last table are means. There magic is lost by 2 % and churn by far: its labels are
-noisy, and at `alpha=1e-4`, which these tables have throughout, the net fits them; the
-default, `alpha="auto"`, does not.
+This is the peak memory of the process during a fit of two epochs, less what it holds
+before the fit. What it holds before includes `X` (float64). MB are 2²⁰ bytes.
+""",
+    "profile": """## Appendix G: Where the time goes
+
+This is the time by source file from Python's profiler, in a fit of 5 epochs. A product of
+matrices counts to the file that calls for it. The profiler slows small steps down.
+""",
+}
+
+MOVED = """The profile was measured before the files of the package were moved. These
+names are from the old layout, and are no longer there: {names}.
+"""
+
+FULL_BATCH = """## Appendix H: Full batch
+
+Here skgn has `batch_size=None`, so that each iteration uses all samples. The peer is
+`MLPClassifier`. All fits of skgn have `alpha=1e-4` where no heading says otherwise. In
+columns such as `skgn / adam`, below 1 means that skgn is faster. "Peer never" means that
+the peer does not reach the target with most of the seeds. The log-losses and accuracies
+of the last table are means.
+"""
+
+FULL_BATCH_LOSSES = """In this table, skgn's log-loss is higher than adam's on: {names}.
+In brackets is skgn's log-loss divided by adam's. At `alpha=1e-4`, the network fits noise
+in the labels. [Appendix A](#appendix-a-default-fits-on-each-data-set) has fits with the
+default, `alpha="auto"`.
 """
