@@ -85,12 +85,10 @@ def fit(
 
     def fitted(outcome: Outcome) -> Fitted:
         layers = problem.network.layers(outcome.theta)
-        first = problem.first.leave(layers[0])
-        return Fitted(
-            Predictor.of(network, [first, *layers[1:]], problem.first.columns),
-            outcome,
-            path,
-        )
+        layers[0] = problem.first.leave(layers[0])
+        predictor = Predictor.of(network, layers, problem.first.columns)
+        # the predictor has the weights: they are not kept twice
+        return Fitted(predictor, replace(outcome, theta=outcome.theta[:0].copy()), path)
 
     def observe(progress: Progress) -> bool | None:
         assert observer is not None

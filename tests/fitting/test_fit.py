@@ -1,5 +1,6 @@
 """A fit as a function: nothing in but its arguments, nothing out but what it returns."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -31,7 +32,8 @@ def mode(request):
 
 def settings(mode, **parameters):
     """Return the settings of a small network."""
-    return Settings((6,), ("tanh",), **{**MODES[mode], **parameters})
+    network = {"sizes": (6,), "activations": ("tanh",)}
+    return Settings(**{**network, **MODES[mode], **parameters})
 
 
 def problem(X=None, y=None, dtype=np.float64):
@@ -56,7 +58,7 @@ def arrays(fitted):
     numbers = outcome.objective, outcome.cost, outcome.damping, outcome.alpha
     columns = predictor.columns.mean, predictor.columns.scale
     path = list((fitted.alpha_path or {}).values())
-    return [*predictor.layers, *columns, outcome.theta, numbers, *history.values(), *path]
+    return [*predictor.layers, *columns, numbers, *history.values(), *path]
 
 
 def assert_same(one, other):
@@ -157,6 +159,14 @@ def test_an_earlier_fit_of_another_network_is_refused():
     start = Start(np.random.RandomState(0), run("full batch"))
     with pytest.raises(ValueError, match="warm_start"):
         fit(replace(settings("full batch"), sizes=(5,)), samples, targets, start)
+
+
+def test_the_weights_are_kept_once(mode):
+    """A pickled fit is hardly larger than its weights and its history."""
+    fitted = run(mode, sizes=(200,))
+    history = sum(column.nbytes for column in fitted.outcome.history.values())
+    weights = sum(V.nbytes for V in fitted.predictor.layers)
+    assert len(pickle.dumps(fitted)) < 1.1 * weights + history + 4000
 
 
 def test_held_out_samples_are_taken_in_place_of_a_split():
