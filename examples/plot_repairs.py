@@ -148,6 +148,10 @@ class Ablated:
         self.kronecker.age += 1
 
     @property
+    def spectra(self):
+        return []  # alpha is given
+
+    @property
     def largest_curvature(self):
         return self.kronecker.largest_curvature if self.multiply else 1.0
 
