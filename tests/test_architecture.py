@@ -168,3 +168,16 @@ def test_public_names():
     """The package exports the classifier and its version."""
     assert set(skgn.__all__) == {"GaussNewtonMLPClassifier", "__version__"}
     assert all(hasattr(skgn, name) for name in skgn.__all__)
+
+
+@pytest.mark.parametrize(
+    "file", sorted((ROOT / "steps").glob("*.py")), ids=lambda f: f.stem
+)
+def test_steps_ask_for_grams_and_never_for_rows(file):
+    """So that an evaluation whose rows lie elsewhere needs no other step."""
+    attributes = {
+        node.attr
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Attribute)
+    }
+    assert not attributes & {"trace", "pointwise", "row_weights", "targets"}

@@ -88,7 +88,10 @@ class KroneckerStep:
             np.negative(block.solve(G, damping + objective.alpha), out=D)
         if not np.isfinite(direction).all():
             raise np.linalg.LinAlgError("a direction is not finite")
-        Z1_dot = here.first_change(direction, out=self._spare_array(here))
+        spare = self._spare_array()
+        Z1_dot = here.first_change(direction, out=spare)
+        if spare is None:
+            self.arrays.append(Z1_dot)
         P = self.previous
         if P is None or self.momentum:
             tangents = here.tangents([direction], [Z1_dot])
@@ -104,12 +107,10 @@ class KroneckerStep:
         self.steps += 1
         self.age += 1
 
-    def _spare_array(self, here: Evaluation) -> Array:
-        """Return an array of the shape of ``Z_1``, not that of the previous step."""
-        if not self.arrays:
-            self.arrays = [np.empty_like(here.trace.Z[0]) for _ in range(2)]
+    def _spare_array(self) -> Array | None:
+        """Return an array for ``Ż_1``, not that of the previous step, if there is one."""
         taken = None if self.previous is None else self.previous.Z1_dot
-        return next(array for array in self.arrays if array is not taken)
+        return next((array for array in self.arrays if array is not taken), None)
 
     @property
     def largest_curvature(self) -> float:
