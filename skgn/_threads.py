@@ -43,14 +43,19 @@ UNDIVIDED = 8192
 
 
 @cache
+def _blas() -> list[LibController]:
+    """Return the BLAS libraries; to look for them takes milliseconds."""
+    controllers = ThreadpoolController().lib_controllers
+    return [library for library in controllers if library.user_api == "blas"]
+
+
+@cache
 def _libraries(per_thread: bool) -> list[LibController]:
     """Return the BLAS libraries that have a number of threads for each Python thread.
 
     With ``per_thread=False``, those that have one number for the process.
     """
-    controllers = ThreadpoolController().lib_controllers  # takes milliseconds
-    blas = [library for library in controllers if library.user_api == "blas"]
-    return [library for library in blas if _is_openmp(library) == per_thread]
+    return [library for library in _blas() if _is_openmp(library) == per_thread]
 
 
 def _is_openmp(library: LibController) -> bool:

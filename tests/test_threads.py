@@ -33,9 +33,8 @@ def blas_threads():
 
 def set_blas_threads(number):
     """Set the number of threads, and do not stand in the way of who sets another."""
-    for per_thread in (False, True):
-        for library in _threads._libraries(per_thread):
-            _threads._set(library, number)
+    for library in _threads._blas():
+        _threads._set(library, number)
 
 
 def set_cpus(monkeypatch, number):
@@ -46,7 +45,7 @@ def set_cpus(monkeypatch, number):
 
 @pytest.fixture(autouse=True)
 def _four_threads_on_four_cpus(monkeypatch):
-    libraries = [*_threads._libraries(False), *_threads._libraries(True)]
+    libraries = _threads._blas()
     if not BLAS:
         pytest.skip("no BLAS whose threads can be limited")
     found = [library.num_threads for library in libraries]
@@ -121,7 +120,7 @@ def test_more_threads_changes_nothing_elsewhere():
 
 
 def test_each_library_keeps_its_own_limit():
-    libraries = [*_threads._libraries(False), *_threads._libraries(True)]
+    libraries = _threads._blas()
     numbers = [2 + i for i in range(len(libraries))]
     for library, number in zip(libraries, numbers, strict=True):
         _threads._set(library, number)
@@ -226,7 +225,9 @@ def test_no_more_than_the_environment_says(limit):
     assert int(out.stdout) <= limit
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux")
+@pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity"), reason="only Linux sets an affinity"
+)
 def test_no_more_than_the_affinity_allows():
     one_cpu = f"import os; os.sched_setaffinity(0, {{{min(os.sched_getaffinity(0))}}})\n"
     script = one_cpu + MOST.partition("\n")[2]
@@ -373,7 +374,7 @@ def test_workers_of_joblib_keep_to_their_share():
     assert 2 * max(threads) <= max(os.cpu_count(), 2)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows cannot fork")
 def test_a_worker_without_a_limit_keeps_to_one_thread():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # a fork beside threads
@@ -383,7 +384,7 @@ def test_a_worker_without_a_limit_keeps_to_one_thread():
     assert blas_threads() == BEFORE
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows cannot fork")
 def test_a_fork_in_the_middle_of_a_fit_has_its_own_threads():
     """Another thread's fit does not go on in the child, nor does its limit."""
     inside, forked = Barrier(2, timeout=30), Barrier(2, timeout=30)

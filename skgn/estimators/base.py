@@ -188,16 +188,16 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
 
     def _settings(self) -> Settings:
         """Return the parameters of a fit; refuse those that it would not use."""
-        sizes, activations = self._hidden_layers()
+        layers = self._hidden_layers()
         self._check_solver_parameters()
         parameters = {
             name: getattr(self, name)
             for name in Settings.__dataclass_fields__
             if name not in ("sizes", "activations")
         }
-        return Settings(tuple(sizes), tuple(activations), **parameters)
+        return Settings(*layers, **parameters)
 
-    def _hidden_layers(self) -> tuple[list[int], list[str]]:
+    def _hidden_layers(self) -> tuple[tuple[int, ...], tuple[str, ...]]:
         """Return sizes and activations of the hidden layers."""
         sizes = self.hidden_layer_sizes
         sizes = [sizes] if isinstance(sizes, Integral) else list(sizes)
@@ -218,7 +218,7 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
             raise ValueError(
                 f"activation must be among {sorted(ACTIVATIONS)}; got {unknown[0]!r}."
             )
-        return [int(size) for size in sizes], [str(name) for name in names]
+        return tuple(int(size) for size in sizes), tuple(str(name) for name in names)
 
     def _check_solver_parameters(self) -> None:
         """Refuse parameters that the solver would not use."""
@@ -305,7 +305,7 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
             "classes_": targets.classes,
             "class_weight_": targets.class_weight,
             "n_outputs_": targets.n_outputs,
-            "out_activation_": targets.out_activation,
+            "out_activation_": targets.loss.out_activation,
             "n_layers_": len(predictor.layers) + 1,
             "activations_": tuple(a.name for a in predictor.network.activations),
             "history_": outcome.history,
@@ -412,7 +412,7 @@ def _validated(
 
 
 def _check_same_targets(earlier: AnyTargets, targets: AnyTargets) -> None:
-    same_kind = earlier.out_activation == targets.out_activation
+    same_kind = earlier.loss.out_activation == targets.loss.out_activation
     if not (same_kind and np.array_equal(earlier.classes, targets.classes)):
         raise ValueError(
             "warm_start=True can only be used where `y` has the same classes as in the "

@@ -33,11 +33,6 @@ class ClassTargets:
     class_weight: Array
 
     @property
-    def out_activation(self) -> str:
-        """Name of the link."""
-        return "logistic" if len(self.classes) == 2 else "softmax"
-
-    @property
     def loss(self) -> Loss:
         """See :class:`skgn.fitting.targets.Targets`."""
         return Bernoulli() if len(self.classes) == 2 else Multinomial()
@@ -69,14 +64,14 @@ class ClassTargets:
     ) -> tuple[NDArray[Any], Array]:
         """Return numbers of classes in the form that the loss takes, and weights."""
         weights = weights * self.class_weight[numbers]
-        if self.out_activation == "softmax":
+        if self.loss.out_activation == "softmax":
             return numbers, weights
         return numbers[:, None].astype(np.int8), weights
 
     def mean(self, samples: Samples) -> Array:
         """See :class:`skgn.fitting.targets.Targets`."""
         share = samples.weights / samples.weights.sum()
-        if self.out_activation == "softmax":
+        if self.loss.out_activation == "softmax":
             counts = np.bincount(samples.targets, share, self.n_outputs)
             return counts.astype(np.float64)
         return share @ samples.targets
@@ -118,7 +113,6 @@ class LabelTargets:
     """
 
     n_outputs: int
-    out_activation = "logistic"
     nothing_to_fit = False
     loss = Bernoulli()
 

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from skgn.data.batched_first_layer import BatchedFirstLayer
 from skgn.data.columns import Standardisation
+from skgn.data.coordinates import Coordinates
 from skgn.data.first_layer import FirstLayer
 from skgn.data.samples import Samples
 from skgn.fitting.fitted import Fitted
@@ -159,16 +161,19 @@ def _problem(
     """
     random_state = start.random_state
     batch_size = settings.batch_size_for(len(samples.weights), samples.X.shape[1])
-    first: FirstLayer | BatchedFirstLayer
+    first: Coordinates
+    make: Callable[..., Problem]
     if batch_size is None:
         samples = samples.gathered()
         share = samples.scattered_weights()
-        first = FirstLayer.of(samples.X, share, settings.standardize, random_state)
+        whole = FirstLayer.of(samples.X, share, settings.standardize, random_state)
+        first, make = whole, partial(FullBatch, first=whole)
     else:
         share, copy = samples.scattered_weights(), not samples.is_mapped
-        first = BatchedFirstLayer.of(
+        batched = BatchedFirstLayer.of(
             samples.X, share, settings.standardize, random_state, samples.kept, copy
         )
+        first, make = batched, partial(MiniBatches, first=batched, batch_size=batch_size)
 
     def entered(layers: list[Array]) -> Array:
         """Return weights in the coordinates of the first layer, flat."""
@@ -186,8 +191,5 @@ def _problem(
         fresh = entered(network.initial_weights(search_state, intercepts))
         theta = entered(start.earlier.layers_for(network, first.columns))
     inner = replace(network, widths=(first.width, *network.widths[1:]))
-    parts = settings, inner, targets, samples
-    if isinstance(first, FirstLayer):
-        return FullBatch(*parts, first, theta, fresh), search_state
-    assert batch_size is not None
-    return MiniBatches(*parts, first, theta, fresh, batch_size), search_state
+    problem = make(settings, inner, targets, samples, theta=theta, fresh=fresh)
+    return problem, search_state

@@ -93,7 +93,8 @@ class Walk:
     ):
         self.objective, self.step, self.control = objective, step, control
         self.stopping, self.validate, self.evidence = stopping, validate, evidence
-        self.first = self.best = self.here = here
+        self.best = self.here = here
+        self.first_value = here.value
         self.start, self.history = start, History()
         self.resolution = float(np.finfo(here.theta.dtype).eps)
         self.validation = validate(here.theta) if validate else np.nan
@@ -112,7 +113,7 @@ class Walk:
             self.go_on()
         if stopping.reason == "cost_threshold" and not self.validate:
             self.best = self.here  # unguarded, it may be higher than others
-        elif not self.control.guarded and self.here.value > self.first.value:
+        elif not self.control.guarded and self.here.value > self.first_value:
             stopping.reason = self.control.reason
         return self.outcome()
 
