@@ -139,7 +139,7 @@ def along_the_fit(X, X_test, y, y_test, seed):
         early_stopping=True,
         n_iter_no_change=ITERATIONS,
     )
-    return net.history_["cost"], net.validation_scores_
+    return net.history_["cost"], net.history_["validation_loss"]
 
 
 def stopped_fits(data, seed):
@@ -152,7 +152,7 @@ def stopped_fits(data, seed):
         results[f"cost_threshold={threshold:g}"] = scores(net, *data)
     net = fit(X, y, seed, early_stopping=True, **unpenalised)
     results["early_stopping=True"] = scores(net, *data)
-    results["early_stopping=True"]["kept"] = int(np.argmin(net.validation_scores_))
+    results["early_stopping=True"]["kept"] = net.best_iter_
     net = fit(X, y, seed, **unpenalised)
     results[f"all {ITERATIONS} iterations"] = scores(net, *data)
     net = fit(X, y, seed, **WAYS[PENALISED])

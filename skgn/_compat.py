@@ -4,13 +4,15 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import _fit_context as fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import validate_data as _validate_data
 
 from skgn.typing import Array
 
 __all__ = [
     "Interval",
+    "Options",
     "StrOptions",
     "check_sample_weight",
     "fit_context",
@@ -18,12 +20,19 @@ __all__ = [
 ]
 
 
+def validate_data(estimator: Any, /, *args: Any, **kwargs: Any) -> Any:
+    """Validate data, without warnings of sums of the largest numbers there are."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _validate_data(estimator, *args, **kwargs)
+
+
 def check_sample_weight(sample_weight: Any, X: Any, name: str = "sample_weight") -> Array:
     """Return valid row weights, float64 of shape (m,), not negative and not all zero."""
     try:
-        weights = _check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
-        )
+        with np.errstate(over="ignore", invalid="ignore"):
+            weights = _check_sample_weight(
+                sample_weight, X, dtype=np.float64, ensure_non_negative=True
+            )
     except (ValueError, TypeError) as error:
         if name == "sample_weight":
             raise

@@ -8,7 +8,8 @@ dense, n > 256             columns, a copy          128 leading eigenpairs and t
                                                     of the other eigenvalues
 dense, memory-mapped       columns, no copy         complete up to n = 256, else leading
                                                     eigenpairs
-sparse                     columns, no copy         the same
+sparse                     columns, a copy of the   the same
+                           stored entries
 =========================  =======================  ====================================
 
 Rotating costs ``2 m n²`` operations, once, and saves ``4 n² h`` per batch. For many

@@ -6,7 +6,8 @@ Three ways to hold them, chosen by what X is:
 DenseRows           one copy of X, standardised and perhaps rotated; a batch is gathered
 MappedRows          X stays where it is (a memory map); a batch is gathered, then
                     standardised
-SparseRows          X stays as it is; a batch is centred and scaled implicitly
+SparseRows          one copy of the stored entries, scaled; a batch is centred
+                    implicitly
 ==================  =====================================================================
 
 Dense batches are written to one buffer, which the next batch overwrites.
@@ -125,11 +126,10 @@ class MappedRows:
 
 
 class SparseRows:
-    """Sparse X in CSR form, not copied."""
+    """Sparse X in CSR form, its stored entries standardised."""
 
     def __init__(self, X: Any, columns: Standardisation):
-        self.X = X
-        self.columns = columns
+        self.inputs = SparseInputs.standardised(X, columns)
         self.shape = X.shape
         self.dtype = X.dtype
 
@@ -139,7 +139,7 @@ class SparseRows:
 
     def take(self, index: NDArray[Any]) -> SparseInputs:
         """See :class:`BatchRows`."""
-        return SparseInputs(self.X[index], self.columns)
+        return self.inputs.take(index)
 
 
 class SomeRows:

@@ -18,6 +18,23 @@ largest values. Columns that reach further than REACH such scales keep their own
 texts of two newsgroups, 4,862 counts of words, test accuracy rose from .916 to .942 by
 it; on 10,000 generated texts, 50,000 words, 20 classes, from .683 to .727.
 
+**A mean of many deviations** is measured twice: its rounding errors are those of the
+values, which the deviations then are not large against. The second time it is the mean of
+the distances from the first. Up to 1e8 deviations (float64), standardised values keep
+seven digits, in sparse X as well as in dense. From 1e15 deviations on a column is
+constant but for rounding.
+
+**Other standardisations.** Weights ``W`` for columns standardised by (mean, scale) are
+carried over to (mean', scale') so that the function of raw X stays,
+
+    W' = g W,     g = scale' / scale,     b' = b + d' W,     d = (mean' - mean) / scale,
+
+but for columns that have grown, or gone far away: ``g <= GROWTH``, which makes ``d`` the
+distance of the means in units of ``scale' / GROWTH`` where that is the larger unit, and
+``|d| <= GROWTH REACH``. What a weight has learned on a column that hardly moved says
+nothing on values a thousand times as far away; on a column that was constant it has
+learned nothing.
+
 **Statistics** are taken in float64 over values divided by the column's largest size, so
 that no square overflows or underflows. Those of several sets of rows merge exactly (Chan,
 Golub & LeVeque, The American Statistician 37, 1983): with total weights a, b, means μ, ν
@@ -28,10 +45,11 @@ and centred moments M, N,
 ``M / (a + b)``, divided by the scales, is the input factor ``S_1`` of all these rows.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from skgn.linalg.kronecker import Factor
@@ -47,6 +65,23 @@ WIDE = 2048
 
 #: That scale, in units of the median size of the stored entries.
 COMMON_SCALE = 0.5
+
+#: A mean of more deviations than this is far from zero.
+FAR = 16.0
+
+#: Largest factor by which a weight grows when its column is standardised anew.
+GROWTH = 2.0
+
+#: Values are outliers of a chunk beyond this many times the distance that most rows keep
+#: (:mod:`skgn.data.outliers`). A past whose deviation is so many times as large is
+#: forgotten.
+OUTLYING, FORGOTTEN = 5.0, 100.0
+
+#: Largest size of values in the unit of their statistics.
+SAFE_SIZE = 1e100
+
+#: Largest size of a value, by precision: coefficients divide by it.
+LARGEST = {"float32": 1e35, "float64": 1e300}
 
 #: Standardised values of rows that did not give the statistics are clipped here, by
 #: precision: far beyond any real value, and no product in the network overflows.
@@ -86,14 +121,57 @@ class Standardisation:
                 values = (X[rows] - self.mean) / self.scale
             out[rows] = np.clip(values, -limit, limit, out=values)
 
+    @property
+    def far(self) -> NDArray[np.bool_]:
+        """Which columns have means of many deviations, shape (n,), bool."""
+        return np.abs(self.mean) > FAR * self.scale
+
+
+class ColumnError(ValueError):
+    """A column that cannot be fitted.
+
+    Attributes
+    ----------
+    column : int
+    what : str
+        What is wrong with it, to follow its name.
+    """
+
+    def __init__(self, column: int, what: str):
+        super().__init__(f"Feature {column} of X {what}")
+        self.column, self.what = column, what
+
 
 def in_columns(V: Array, old: Standardisation, new: Standardisation) -> Array:
     """Return ``V_1`` given for columns standardised by `old` for those of `new`."""
-    W = V[1:] / old.scale[:, None]
+    limit = GROWTH * REACH
+    with np.errstate(over="ignore"):
+        growth = np.minimum(new.scale / old.scale, GROWTH)
+        unit = np.maximum(old.scale, new.scale / GROWTH)
+        distance = np.clip((new.mean - old.mean) / unit, -limit, limit)
     moved = np.empty(V.shape)
-    moved[0] = V[0] + (new.mean - old.mean) @ W
-    moved[1:] = W * new.scale[:, None]
+    moved[0] = V[0] + distance @ V[1:]
+    moved[1:] = V[1:] * growth[:, None]
     return moved.astype(V.dtype, copy=False)
+
+
+def with_columns(
+    X: sparse.csr_array, which: NDArray[np.bool_], block: Array
+) -> sparse.csr_array:
+    """Return sparse `X` with some columns replaced, by all their entries.
+
+    Parameters
+    ----------
+    X : csr_array of shape (m, n)
+    which : ndarray of shape (n,), bool
+        The k columns to be replaced.
+    block : ndarray of shape (m, k)
+    """
+    m, n = X.shape
+    index = np.flatnonzero(which)
+    others = sparse.csr_array((X.data * ~which[X.indices], X.indices, X.indptr), X.shape)
+    places = np.tile(index, m), np.arange(m + 1) * len(index)
+    return others + sparse.csr_array((block.ravel(), *places), (m, n))
 
 
 @dataclass(frozen=True)
@@ -146,13 +224,18 @@ class ColumnStatistics:
         total : float, optional
             Sum of the weights, where it is known exactly.
         products : bool
-            Whether to keep all second moments, of up to LARGEST_MOMENTS dense columns.
+            Whether to keep all second moments, of up to LARGEST_MOMENTS columns.
+
+        Raises
+        ------
+        ColumnError
+            If values are too large.
         """
         weights = row_weights.astype(np.float64)
         total = float(weights.sum()) if total is None else total
         lowest, highest = column_range(X, row_weights)
+        size = check_sizes(lowest, highest, X.dtype)
         if unit is None:
-            size = np.maximum(np.abs(lowest), np.abs(highest))
             unit = np.where(size > 0, size, 1.0)
         lowest, highest = lowest / unit, highest / unit
         mean = np.zeros(X.shape[1])
@@ -160,34 +243,82 @@ class ColumnStatistics:
             mean += scaled_sum(X[rows], weights[rows], unit)
         # rounding must not carry the mean out of the column's range
         mean = np.clip(mean / total, lowest, highest)
-        if products and not sparse.issparse(X) and X.shape[1] <= LARGEST_MOMENTS:
-            moments = gram(np.sqrt(weights)[:, None] * (X / unit - mean))
-        else:
-            moments = np.zeros(X.shape[1])
-            for rows in row_chunks(*X.shape):
-                moments += centred_squares(X[rows], weights[rows], unit, mean)
+        moments = np.zeros(X.shape[1])
+        for rows in row_chunks(*X.shape):
+            moments += centred_squares(X[rows], weights[rows], unit, mean)
+        far = np.abs(mean) > FAR * np.sqrt(moments / total)
+        if far.any():
+            mean[far] += centred_mean(X, far, weights / total, unit[far], mean[far])
+            mean = np.clip(mean, lowest, highest)
+        if products and X.shape[1] <= LARGEST_MOMENTS:
+            moments = centred_products(X, weights, unit, mean)
         common = common_scale(X, weights)
         return cls(X.shape[0], total, unit, mean, lowest, highest, moments, common)
 
     def with_rows(self, X: Any, row_weights: Array) -> "ColumnStatistics":
-        """Return the statistics of these and further rows."""
-        return self.merged(
-            ColumnStatistics.of(
-                X, row_weights, self.unit, products=self.moments.ndim == 2
-            )
+        """Return the statistics of these and further rows.
+
+        Raises
+        ------
+        ColumnError
+            If values are too large.
+        """
+        size = check_sizes(*column_range(X, row_weights), X.dtype)
+        # values of a size that the unit was not made for would overflow
+        unit = np.where(size > SAFE_SIZE * self.unit, size, self.unit)
+        products = self.moments.ndim == 2
+        more = ColumnStatistics.of(X, row_weights, unit, products=products)
+        return self.in_unit(unit).merged(more)
+
+    def in_unit(self, unit: Array) -> "ColumnStatistics":
+        """Return the statistics in larger units."""
+        if np.array_equal(unit, self.unit):
+            return self
+        ratio = self.unit / unit
+        moments = self.moments * ratio**2
+        if self.moments.ndim == 2:
+            moments = self.moments * ratio * ratio[:, None]
+        lowest, highest = self.lowest * ratio, self.highest * ratio
+        return replace(
+            self,
+            unit=unit,
+            mean=self.mean * ratio,
+            lowest=lowest,
+            highest=highest,
+            moments=moments,
         )
+
+    def hidden(self, lowest: Array, highest: Array) -> NDArray[np.bool_]:
+        """Return which columns have deviations far beyond bounds in the unit of X."""
+        half = (highest - lowest) / 2 / self.unit
+        squares = self.moments if self.moments.ndim == 1 else np.diag(self.moments)
+        deviation = np.sqrt(np.maximum(squares, 0) / self.total)
+        return deviation > FORGOTTEN * half
+
+    def forgetting(
+        self, which: NDArray[np.bool_], lowest: Array, highest: Array
+    ) -> "ColumnStatistics":
+        """Return the statistics with centre and deviation of some columns by bounds."""
+        if not which.any():
+            return self
+        lowest, highest, unit = lowest[which], highest[which], self.unit[which]
+        deviation = (highest - lowest) / 2 / unit / OUTLYING
+        moments = self.moments.copy()
+        if moments.ndim == 1:
+            moments[which] = self.total * deviation**2
+        else:
+            moments[which], moments[:, which] = 0, 0
+            moments[which, which] = self.total * deviation**2
+        mean, low, high = self.mean.copy(), self.lowest.copy(), self.highest.copy()
+        mean[which] = low[which] = high[which] = (lowest + highest) / 2 / unit
+        return replace(self, mean=mean, lowest=low, highest=high, moments=moments)
 
     def merged(self, other: "ColumnStatistics") -> "ColumnStatistics":
         """Return the statistics of the rows of both, which are in the same unit."""
         total = self.total + other.total
         shift = other.mean - self.mean
         factor = self.total * other.total / total
-        mine, theirs = self.moments, other.moments
-        if mine.ndim > theirs.ndim:
-            mine = np.diag(mine)
-        elif theirs.ndim > mine.ndim:
-            theirs = np.diag(theirs)
-        between = np.outer(shift, shift) if mine.ndim == 2 else shift**2
+        between = np.outer(shift, shift) if self.moments.ndim == 2 else shift**2
         return ColumnStatistics(
             self.count + other.count,
             total,
@@ -195,7 +326,7 @@ class ColumnStatistics:
             self.mean + (other.total / total) * shift,
             np.minimum(self.lowest, other.lowest),
             np.maximum(self.highest, other.highest),
-            mine + theirs + factor * between,
+            self.moments + other.moments + factor * between,
             self.common,
         )
 
@@ -256,9 +387,13 @@ def scale_of(
         scale = np.maximum(common, reach / REACH * unit)
     constant = np.maximum(1.0, np.where(reach > 0, rounding * unit, 0.0))
     scale = np.where(reach <= rounding, constant, scale)
-    # the smallest column that coefficients of the fit's precision can express
-    scale[scale < np.finfo(dtype).tiny * 1e8] = 1.0
+    scale[scale < smallest_scale(dtype)] = 1.0
     return scale
+
+
+def smallest_scale(dtype: Any) -> float:
+    """Return the smallest scale that coefficients of a precision can be divided by."""
+    return float(np.finfo(dtype).tiny) * 1e8
 
 
 def common_scale(X: Any, row_weights: Array) -> float | None:
@@ -296,6 +431,26 @@ def column_range(X: Any, row_weights: Array) -> tuple[Array, Array]:
     )
 
 
+def check_sizes(lowest: Array, highest: Array, dtype: Any) -> Array:
+    """Return the largest size of the values of each column.
+
+    Raises
+    ------
+    ColumnError
+        If one is larger than what can be fitted.
+    """
+    size = np.maximum(np.abs(lowest), np.abs(highest))
+    limit = LARGEST[np.dtype(dtype).name]
+    if size.max(initial=0) > limit:
+        column = int(size.argmax())
+        raise ColumnError(
+            column,
+            f"has values of size {size[column]:.1e}; {limit:g} is the largest that a fit "
+            f"in {dtype} can take. Rescale it, or leave it out.",
+        )
+    return size
+
+
 def scaled_sum(X: Any, weights: Array, unit: Array) -> Array:
     """Return ``sum_i w_i x_ij / unit_j``."""
     if not sparse.issparse(X):
@@ -314,7 +469,39 @@ def centred_squares(X: Any, weights: Array, unit: Array, mean: Array) -> Array:
         return squares
     repeated = np.repeat(weights, np.diff(X.indptr))
     entries = (X.data / unit[X.indices] - mean[X.indices]) ** 2 * repeated
-    stored = np.bincount(X.indices, repeated, X.shape[1])
     squares = np.bincount(X.indices, entries, X.shape[1]).astype(np.float64)
-    squares += np.maximum(weights.sum() - stored, 0) * mean**2
+    squares += weights_of_zeros(X, weights) * mean**2
     return squares
+
+
+def centred_products(X: Any, weights: Array, unit: Array, mean: Array) -> Array:
+    """Return ``sum_i w_i c_i c_i'`` with ``c_i = x_i / unit - mean``, float64."""
+    products = np.zeros((len(unit), len(unit)))
+    root = np.sqrt(weights)[:, None]
+    for rows in row_chunks(*X.shape):
+        part = X[rows].toarray() if sparse.issparse(X) else X[rows]
+        products += gram(root[rows] * (part / unit - mean))
+    return products
+
+
+def weights_of_zeros(X: sparse.csr_array, weights: Array) -> Array:
+    """Return the sum of the weights of the entries that are not stored, by column."""
+    repeated = np.repeat(weights, np.diff(X.indptr))
+    stored = np.bincount(X.indices, repeated, X.shape[1])
+    some = np.bincount(X.indices, minlength=X.shape[1]) < X.shape[0]
+    return np.where(some, np.maximum(weights.sum() - stored, 0), 0)
+
+
+def centred_mean(
+    X: Any, which: NDArray[np.bool_], row_weights: Array, unit: Array, mean: Array
+) -> Array:
+    """Return the mean of ``x_ij / unit_j - mean_j`` under weights of sum 1.
+
+    `which` are the columns; `unit` and `mean` are theirs.
+    """
+    result = np.zeros(len(mean))
+    for rows in row_chunks(*X.shape):
+        part = X[rows][:, which]
+        part = part.toarray() if sparse.issparse(part) else part
+        result += row_weights[rows] @ (part / unit - mean)
+    return result

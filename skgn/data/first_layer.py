@@ -85,19 +85,21 @@ class FirstLayer:
             columns = Standardisation.of(X, row_weights)
         inputs: Inputs = make_inputs(X, columns)
         weights = row_weights.astype(inputs.dtype)
+        # that of standardised columns: sparse constant ones have a variance of rounding
+        unit = 1.0 if standardize else 0.0
         if min(m, n) > LARGEST_SIDE:
             factor = truncated_factor(inputs, weights, random_state)
             return cls(columns, inputs, factor)
         if n <= m:
             S = inputs.gram(row_weights)
-            span = Factor.decompose(S[1:, 1:], RANK_TOLERANCE).astype(inputs.dtype)
+            span = Factor.decompose(S[1:, 1:], RANK_TOLERANCE, unit).astype(inputs.dtype)
             if standardize:
                 # centred columns: S_1 is the span and the column of ones apart
                 factor = span.bordered(1.0)
             else:
                 factor = Factor.decompose(S).astype(inputs.dtype)
             return cls(columns, inputs, factor, span=span)
-        row_space = RowSpace.of(inputs, row_weights)
+        row_space = RowSpace.of(inputs, row_weights, unit)
         inputs = row_space.inputs
         if standardize:
             # centred columns: S_1 is diagonal in the row space

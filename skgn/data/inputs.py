@@ -1,11 +1,19 @@
 r"""The first layer's input ``Ã_0 = [1 X]``, dense or sparse, in standardised columns.
 
-**Sparse X** is centred without being densified: with ``w_j`` the rows of ``W``,
-
-    Ã_0 V = X (W / scale) + 1 (b - (mean / scale)' W),
-    Ã_0' δ = [1'δ;  (X'δ - mean (1'δ)) / scale].
-
 Dense X is copied once, standardised, with the column of ones in front.
+
+**Sparse X** keeps its zeros. Its stored entries are copied, divided by the scales. With
+this X and the offset ``o = mean / scale``,
+
+    Ã_0 V = X W + 1 (b - o'W),          Ã_0' δ = [1'δ;  X'δ - o (1'δ)],
+
+and the Gram matrix is ``X'ΩX - s o' - o s' + o o'``, ``s`` the weighted sums. Where the
+mean is many deviations, the difference would lose the digits that count: at 1e8
+deviations, all 16 of ``X'ΩX``. But such a column has next to no zeros. A share p of them
+makes the deviation ``sqrt(p (1 - p))`` means or more, so that below ``1 / FAR`` means, p
+is less than 1/256. These columns lose nothing if all their entries are stored, and are
+centred like dense ones. So are constant columns, in which the difference is not to be a
+rounding error: where nothing else varies, it would be fitted.
 """
 
 from typing import Any, Protocol
@@ -14,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from skgn.data.columns import UNSEEN_LIMIT, Standardisation
+from skgn.data.columns import UNSEEN_LIMIT, Standardisation, with_columns
 from skgn.linalg.products import gram, matmul, row_chunks, weighted_gram
 from skgn.typing import Array
 
@@ -100,38 +108,60 @@ class DenseInputs:
 
 
 class SparseInputs:
-    """``[1 X]`` with sparse X in CSR form, centred and scaled implicitly."""
+    """``[1 X]`` with scaled sparse X in CSR form, centred implicitly.
 
-    def __init__(self, X: sparse.csr_array, columns: Standardisation):
-        limit = UNSEEN_LIMIT[X.dtype.name]
-        if X.nnz and max(X.data.max(), -X.data.min()) > limit * columns.scale.min():
-            X = X.copy()
-            with np.errstate(over="ignore"):
-                bound = limit * columns.scale[X.indices]
-            X.data = np.clip(X.data, -bound, bound).astype(X.dtype)
+    Parameters
+    ----------
+    X : csr_array of shape (m, n)
+        Divided by the scales.
+    offset : ndarray of shape (n,), float64
+        What is to be subtracted from the columns.
+    """
+
+    def __init__(self, X: sparse.csr_array, offset: Array):
         self.X = X
         self.shape = X.shape
         self.dtype = X.dtype
-        self.mean = columns.mean
-        self.scale = columns.scale
+        self.offset = offset
+
+    @classmethod
+    def standardised(
+        cls, X: sparse.csr_array, columns: Standardisation
+    ) -> "SparseInputs":
+        """Copy the stored entries of `X`, scaled.
+
+        Columns that are far from zero, or constant, are centred.
+        """
+        scaled = X.data.astype(np.float64)
+        limit = UNSEEN_LIMIT[X.dtype.name]
+        with np.errstate(over="ignore"):
+            scaled /= columns.scale[X.indices]
+        data = np.clip(scaled, -limit, limit, out=scaled).astype(X.dtype, copy=False)
+        own = sparse.csr_array((data, X.indices, X.indptr), X.shape)
+        far = columns.far | constant_columns(X)
+        if not far.any():
+            return cls(own, columns.mean / columns.scale)
+        block = np.empty((X.shape[0], np.count_nonzero(far)), X.dtype)
+        centred = Standardisation(columns.mean[far], columns.scale[far])
+        centred.apply(X[:, far].toarray(), out=block)
+        offset = np.where(far, 0, columns.mean) / columns.scale
+        return cls(with_columns(own, far, block), offset)
 
     def take(self, index: NDArray[Any]) -> "SparseInputs":
         """See :class:`Inputs`."""
-        return SparseInputs(self.X[index], Standardisation(self.mean, self.scale))
+        return SparseInputs(self.X[index], self.offset)
 
     def product(self, V: Array, out: Array) -> Array:
         """See :class:`Inputs`."""
-        W = V[1:] / self.scale[:, None]
-        out[:] = self.X @ W.astype(self.dtype, copy=False)
-        out += (V[0] - self.mean @ W).astype(self.dtype, copy=False)
+        out[:] = self.X @ V[1:]
+        out += (V[0] - self.offset @ V[1:]).astype(self.dtype, copy=False)
         return out
 
     def adjoint(self, delta: Array) -> Array:
         """See :class:`Inputs`."""
         result = np.empty((1 + self.shape[1], delta.shape[1]), dtype=self.dtype)
         result[0] = delta.sum(axis=0)
-        centred = self.X.T @ delta - np.outer(self.mean, result[0])
-        result[1:] = centred / self.scale[:, None]
+        result[1:] = self.X.T @ delta - np.outer(self.offset, result[0])
         return result
 
     def gram(self, row_weights: Array) -> Array:
@@ -142,11 +172,10 @@ class SparseInputs:
         rows = self.X.multiply(np.sqrt(weights)[:, None]).tocsr()
         S = np.empty((1 + self.shape[1], 1 + self.shape[1]))
         S[0, 0] = total
-        S[0, 1:] = S[1:, 0] = (sums - total * self.mean) / self.scale
-        cross = np.outer(sums, self.mean)
+        S[0, 1:] = S[1:, 0] = sums - total * self.offset
+        cross = np.outer(sums, self.offset)
         S[1:, 1:] = (rows.T @ rows).toarray()
-        S[1:, 1:] += total * np.outer(self.mean, self.mean) - cross - cross.T
-        S[1:, 1:] /= np.outer(self.scale, self.scale)
+        S[1:, 1:] += total * np.outer(self.offset, self.offset) - cross - cross.T
         return S.astype(row_weights.dtype, copy=False)
 
     def gram_trace(self, row_weights: Array) -> float:
@@ -154,20 +183,30 @@ class SparseInputs:
         weights = row_weights.astype(np.float64)
         total = weights.sum()
         squares = self.X.multiply(self.X).T @ weights
-        centred = squares - 2 * self.mean * (self.X.T @ weights) + total * self.mean**2
-        return float(total + (centred / self.scale**2).sum())
+        sums = self.X.T @ weights
+        centred = squares - 2 * self.offset * sums + total * self.offset**2
+        return float(total + centred.sum())
 
     def row_gram(self) -> Array:
         """See :class:`Inputs`."""
-        scaled = self.X.multiply(1 / self.scale).tocsr()
-        mean = self.mean / self.scale
-        cross = scaled @ mean
-        gram = (scaled @ scaled.T).toarray()
-        return gram - cross - cross[:, None] + mean @ mean
+        X = self.X.astype(np.float64)
+        cross = X @ self.offset
+        gram = (X @ X.T).toarray()
+        return gram - cross - cross[:, None] + self.offset @ self.offset
+
+
+def constant_columns(X: sparse.csr_array) -> NDArray[np.bool_]:
+    """Return which columns have one and the same stored value in all rows."""
+    constant = np.bincount(X.indices, minlength=X.shape[1]) == X.shape[0]
+    if constant.any():
+        part = X[:, constant]
+        lowest, highest = part.min(axis=0).toarray(), part.max(axis=0).toarray()
+        constant[constant] = (lowest == highest).ravel()
+    return constant
 
 
 def make_inputs(X: Any, columns: Standardisation) -> DenseInputs | SparseInputs:
     """Return ``Ã_0`` of a dense array or a CSR array under standardised columns."""
     if sparse.issparse(X):
-        return SparseInputs(X, columns)
+        return SparseInputs.standardised(X, columns)
     return DenseInputs.standardised(X, columns)

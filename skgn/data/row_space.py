@@ -19,9 +19,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skgn.data.columns import smallest_scale
 from skgn.data.inputs import RANK_TOLERANCE, DenseInputs, Inputs
 from skgn.linalg.products import eigh, matmul, row_chunks
 from skgn.typing import Array
+
+#: Rows of less weight than this share of the largest have no digits in ``U``: T is then
+#: ``X X' M``, else ``diag(1 / sqrt(ω)) U diag(σ)``.
+LIGHT = 1e-8
 
 
 @dataclass(frozen=True)
@@ -46,17 +51,28 @@ class RowSpace:
     combination: Array
 
     @classmethod
-    def of(cls, original: Inputs, row_weights: Array) -> "RowSpace":
-        """Decompose X under positive weights of sum 1."""
+    def of(cls, original: Inputs, row_weights: Array, unit: float = 0.0) -> "RowSpace":
+        """Decompose X under positive weights of sum 1.
+
+        Variances of at most RANK_TOLERANCE times the largest, or `unit`, are rounding.
+        Those whose deviations the precision cannot divide by are left out, too.
+        """
         root = np.sqrt(row_weights.astype(np.float64))[:, None]
-        variances, U = eigh(original.row_gram() * root * root.T)
-        keep = np.flatnonzero(variances > RANK_TOLERANCE * max(variances[-1], 0))[::-1]
+        products = original.row_gram()
+        variances, U = eigh(products * root * root.T)
+        smallest = RANK_TOLERANCE * max(variances[-1], unit)
+        smallest = max(smallest, smallest_scale(original.dtype) ** 2)
+        keep = np.flatnonzero(variances > smallest)[::-1]
         variances, U = variances[keep], U[:, keep]
         sigma = np.sqrt(variances)
         dtype = original.dtype
         tilde = np.ones((len(root), 1 + len(keep)), dtype=dtype)
-        tilde[:, 1:] = U * sigma / root
-        M = (root * U / sigma).astype(dtype, copy=False)
+        M = root * U / sigma
+        if row_weights.min() < LIGHT * row_weights.max():
+            tilde[:, 1:] = matmul(products, M)
+        else:
+            tilde[:, 1:] = U * sigma / root
+        M = M.astype(dtype, copy=False)
         return cls(original, DenseInputs(tilde), variances.astype(dtype), M)
 
     def project(self, V: Array) -> Array:

@@ -13,6 +13,9 @@ from skgn.typing import Array
 #: Memory-mapped X of fewer bytes than this is copied.
 MAPPED_BYTES = 100_000_000
 
+#: Sizes of weights between which sums, products and quotients of them are safe.
+LEAST_WEIGHT, MOST_WEIGHT = 1e-100, 1e100
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -68,6 +71,25 @@ class Samples:
         """Return the rows of positive weight."""
         keep = self.weights > 0
         return self if keep.all() else self.take(keep)
+
+
+def moderate(weights: Array) -> Array:
+    """Return weights that neither overflow nor vanish when they are worked with.
+
+    Where the largest is out of the way, all are rescaled: a sum of 1e100 samples and one
+    of 1e300 are both more than the evidence can tell from infinity. Positive weights of
+    less than 1e-100 of the largest, which no precision can tell from zero, become that.
+    """
+    largest = weights.max(initial=0)
+    if largest == 0:
+        return weights
+    # a power of two is exact; tiny numbers are made normal ones before any are bounded
+    bounded = min(max(largest, LEAST_WEIGHT), MOST_WEIGHT)
+    shift = int(np.log2(bounded) - np.log2(largest))
+    weights = np.ldexp(weights, max(shift, 0))
+    least = LEAST_WEIGHT * weights.max()
+    weights = np.where((weights > 0) & (weights < least), least, weights)
+    return np.ldexp(weights, min(shift, 0))
 
 
 def relative_weights(weights: Array, mean: float, dtype: Any) -> Array | None:

@@ -2,7 +2,9 @@
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from inspect import signature
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -13,44 +15,67 @@ from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skgn._compat import Interval, StrOptions, check_sample_weight, validate_data
+from skgn._compat import (
+    Interval,
+    Options,
+    StrOptions,
+    check_sample_weight,
+    validate_data,
+)
 from skgn._threads import one_thread
 from skgn._version import __version__
-from skgn.data.samples import Samples, as_csr_array
+from skgn.data.columns import ColumnError
+from skgn.data.samples import Samples, as_csr_array, moderate
+from skgn.estimators.kinds import refuse_kinds
 from skgn.estimators.targets import AnyTargets
-from skgn.fitting.fit import Start, fit
+from skgn.fitting.fit import FitInterrupted, Start, fit, overflow
 from skgn.fitting.fitted import Fitted
 from skgn.fitting.settings import Settings
-from skgn.fitting.stream import OVERFLOW, take_chunk
+from skgn.fitting.stream import take_chunk
 from skgn.model.activations import ACTIVATIONS
 from skgn.training.history import line
 from skgn.training.outcome import Progress
 from skgn.typing import Array
 
-#: What a user can do about a fit that ended for one of these reasons.
+#: What is said of a fit that ended for one of these reasons, and what a user can do.
 ADVICE = {
     "max_iter": (
-        "The fit reached max_iter={max_iter} before it converged. Increase max_iter or "
-        "alpha, or set early_stopping=True or a cost_threshold."
+        "The fit reached max_iter={max_iter} before it converged.",
+        ("Increase max_iter or alpha, or set early_stopping=True or a cost_threshold.",),
     ),
     "damping": (
         "The fit stopped after {n_iter} iterations because no step of any size lowered "
-        "the objective; the best weights are kept. Use standardize=True or rescale the "
-        "features of X, increase alpha, or fit in float64."
+        "the objective; the best weights are kept.",
+        ("{scale}", "Increase alpha.", "{precision}"),
     ),
     "line_search": (
         "The fit stopped after {n_iter} iterations because no fraction of the step that "
-        "solver={solver!r} proposed lowered the objective; the best weights are kept. "
-        "Use safeguard='sign' or solver='kronecker'."
+        "solver={solver!r} proposed lowered the objective; the best weights are kept.",
+        ("Use safeguard='sign' or solver='kronecker'.",),
     ),
     "batches": (
         "The mini-batch fit stopped after {n_iter} epochs because its weights or "
-        "gradients were no longer finite; the best weights are kept. Use "
-        "standardize=True, increase damping or alpha, or set batch_size=None."
+        "gradients were no longer finite; the best weights are kept.",
+        ("{scale}", "Increase damping or alpha, or set batch_size=None.", "{precision}"),
     ),
     "diverged": (
         "The unguarded steps of solver={solver!r} diverged within {n_iter} iterations; "
-        "the best weights are kept. Use safeguard='sign' or solver='kronecker'."
+        "the best weights are kept.",
+        ("Use safeguard='sign' or solver='kronecker'.",),
+    ),
+    "penalty": (
+        "alpha={alpha:g} keeps the fit from being better than the constant prediction.",
+        (
+            "Leave alpha at 'auto', or decrease it: here it is the penalty of the mean "
+            "cost. MLPClassifier divides its alpha by the samples of a mini-batch, or by "
+            "all with solver='lbfgs': its alpha={alpha:g} is alpha={in_batches:.2g} (or "
+            "{equivalent:.2g}) here.",
+        ),
+    ),
+    "chunk": (
+        "partial_fit has skipped a chunk of samples on which weights or gradients were "
+        "no longer finite; the weights are those before it.",
+        ("{scale}", "Increase damping or alpha.", "{precision}"),
     ),
 }
 
@@ -81,7 +106,10 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
         "cost_threshold": [Interval(Real, 0, None, closed="left"), None],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "n_iter_no_change": [
+            Interval(Integral, 1, None, closed="left"),
+            Options(Real, {np.inf}),
+        ],
         "standardize": ["boolean"],
         "order": [StrOptions({"jacobi", "gauss_seidel"})],
         "safeguard": [StrOptions({"line_search", "sign"}), None],
@@ -117,29 +145,54 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
         settings = self._settings()
         earlier = self._fitted if self.warm_start and hasattr(self, "_fitted") else None
         reader = clone(self)  # which takes note of the columns
-        with one_thread():
+        with one_thread(), _named_columns(reader):
             X, y, weights = _validated(reader, X, y, sample_weight)
             samples = Samples(X, y, weights).positive()
             targets, values, weights = self._learned(samples.targets, samples.weights)
-            samples = Samples(samples.X, values, weights).positive()
+            samples = replace(samples, targets=values, weights=weights).positive()
             held_out = self._validation_samples(reader, samples, targets, *validation)
             if earlier is not None:
                 _check_same_targets(self._targets, targets)
             start = Start(random_state, earlier)
             observer = _print if self.verbose else None
-            fitted = fit(settings, samples, targets, start, held_out, observer)
+            original = None
+            try:
+                fitted = fit(settings, samples, targets, start, held_out, observer)
+            except FitInterrupted as interrupt:
+                fitted, original = interrupt.fitted, interrupt.original
         self._keep(fitted, targets, reader)
+        if original is not None:
+            raise original
         reason = self.stop_reason_
         if reason == "diverged" and self.solver == "kronecker":
             reason = "batches"
-        if reason in ADVICE:
-            message = ADVICE[reason].format(
-                max_iter=settings.most_iterations(batched=False),
-                n_iter=self.n_iter_,
-                solver=self.solver,
-            )
-            # the caller of fit, through scikit-learn's wrapper of it
-            warnings.warn(message, ConvergenceWarning, stacklevel=4)
+        if fitted.penalty_prevails:
+            reason = "penalty"
+        self._advise(reason, settings, samples)
+
+    def _advise(self, reason: str, settings: Settings, samples: Samples) -> None:
+        """Warn of how a fit ended, if there is something to be done about it."""
+        if reason not in ADVICE:
+            return
+        precision, scale = "", ""
+        if samples.X.dtype == np.float32:
+            precision = "Fit in float64."
+        if not settings.standardize:
+            scale = "Use standardize=True or rescale the features of X."
+        what, remedies = ADVICE[reason]
+        message = " ".join([what, *filter(None, remedies)]).format(
+            max_iter=settings.most_iterations(batched=False),
+            n_iter=getattr(self, "n_iter_", 0),
+            solver=self.solver,
+            alpha=settings.initial_alpha,
+            equivalent=settings.initial_alpha / len(samples.weights),
+            in_batches=settings.initial_alpha / min(len(samples.weights), 200),
+            scale=scale,
+            precision=precision,
+        )
+        # the caller of fit, through scikit-learn's wrapper of it
+        message = " ".join(message.split())
+        warnings.warn(message, ConvergenceWarning, stacklevel=5)
 
     def _partial_fit(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> None:
         """Take steps on a chunk of samples, or leave the estimator as it was."""
@@ -149,13 +202,14 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
         earlier: Fitted | None = getattr(self, "_fitted", None)
         dtype = None if earlier is None else earlier.predictor.dtype
         reader = clone(self) if earlier is None else self
-        with one_thread():
+        with one_thread(), _named_columns(reader):
             X, y, weights = _validated(reader, X, y, sample_weight, dtype)
             samples = Samples(X, y, weights).positive()
             known = None if earlier is None else self._targets
             targets = self._chunk_targets(samples.targets, classes, known)
             values, weights = targets.encode(samples.targets, samples.weights)
-            samples = Samples(samples.X, values, weights).positive()
+            samples = replace(samples, targets=values, weights=weights)
+            samples = samples.positive().gathered()
             if not len(samples.weights):
                 if earlier is not None:
                     return
@@ -165,19 +219,17 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
             random_state = None
             if earlier is None or earlier.stream is None:
                 random_state = self._own_random_state()
+            observer = _print if self.verbose else None
             try:
-                fitted = take_chunk(settings, samples, targets, earlier, random_state)
+                fitted = take_chunk(
+                    settings, samples, targets, earlier, random_state, observer
+                )
             except np.linalg.LinAlgError as error:
-                raise ValueError(OVERFLOW) from error
-        if fitted is not None:
+                raise ValueError(overflow(settings)) from error
+        if fitted is None:
+            self._advise("chunk", settings, samples)
+        else:
             self._keep(fitted, targets, reader)
-            return
-        message = (
-            "partial_fit has skipped a chunk of samples on which weights or gradients "
-            "were no longer finite; the weights are those before it. Use "
-            "standardize=True, or increase damping or alpha."
-        )
-        warnings.warn(message, ConvergenceWarning, stacklevel=4)
 
     def _own_random_state(self) -> np.random.RandomState:
         """Return a generator that a stream may copy and keep, unlike one it shares."""
@@ -272,6 +324,7 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
                 "early_stopping should be set to True."
             )
         try:
+            refuse_kinds(X_val)
             X_val, y_val = validate_data(
                 reader,
                 X_val,
@@ -284,6 +337,7 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
         except (TypeError, ValueError) as error:  # which speaks of X and y
             raise type(error)(f"X_val, y_val: {error}") from error
         weights = check_sample_weight(sample_weight_val, X_val, "sample_weight_val")
+        weights = moderate(weights)
         values, weights = self._encoded_validation(targets, y_val, weights)
         return Samples(as_csr_array(X_val), values, weights).positive()
 
@@ -294,6 +348,7 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
         predictor, outcome = fitted.predictor, fitted.outcome
         curve = outcome.history["objective"].tolist()
         validated = self.early_stopping
+        scores = outcome.history["validation_score"].tolist() if validated else None
         kept = {
             name: getattr(reader, name)
             for name in ("n_features_in_", "feature_names_in_")
@@ -312,10 +367,10 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
             "loss_curve_": curve,
             "loss_": outcome.objective,
             "best_loss_": None if validated else min(curve),
-            "validation_scores_": (
-                outcome.history["validation"].tolist() if validated else None
-            ),
-            "n_iter_": len(curve) - (outcome.reason != "partial_fit"),
+            "best_iter_": outcome.best,
+            "validation_scores_": scores,
+            "best_validation_score_": None if scores is None else max(scores),
+            "n_iter_": outcome.iterations,
             "damping_": outcome.damping,
             "alpha_": outcome.alpha,
             "alpha_path_": fitted.alpha_path,
@@ -358,6 +413,7 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
     def _outputs(self, X: Any) -> Array:
         """Return the last layer's Z for `X`, shape (m, n_outputs_), float64."""
         check_is_fitted(self)
+        refuse_kinds(X)
         X = validate_data(
             self,
             X,
@@ -399,6 +455,7 @@ def _validated(
     dtype: Any = None,
 ) -> tuple[Any, Any, Array]:
     """Return what a fit is given, as arrays; `dtype` is that of earlier chunks."""
+    refuse_kinds(X)
     X, y = validate_data(
         estimator,
         X,
@@ -408,24 +465,37 @@ def _validated(
         multi_output=True,
         reset=dtype is None,
     )
-    return as_csr_array(X), y, check_sample_weight(sample_weight, X)
+    return as_csr_array(X), y, moderate(check_sample_weight(sample_weight, X))
+
+
+@contextmanager
+def _named_columns(reader: BaseEstimator) -> Iterator[None]:
+    """Name a column that cannot be fitted as the user does."""
+    try:
+        yield
+    except ColumnError as error:
+        names = getattr(reader, "feature_names_in_", None)
+        name = error.column if names is None else repr(names[error.column])
+        raise ValueError(f"Feature {name} of X {error.what}") from None
 
 
 def _check_same_targets(earlier: AnyTargets, targets: AnyTargets) -> None:
     same_kind = earlier.loss.out_activation == targets.loss.out_activation
     if not (same_kind and np.array_equal(earlier.classes, targets.classes)):
         raise ValueError(
-            "warm_start=True can only be used where `y` has the same classes as in the "
+            "warm_start can only be used where `y` has the same classes as in the "
             f"previous call to fit. Previously got {earlier.classes}, `y` has "
             f"{targets.classes}."
         )
 
 
 def _print(progress: Progress, fitted: Callable[[], Fitted] | None) -> None:
-    """Print a line for each iteration, epoch, or point of a search."""
-    values = progress.values
-    if fitted is not None:
-        print(line(values, progress.number))
-        return
-    alpha, held_out = values["alpha"], values["held_out"]
-    print(f"alpha {alpha:9.2e}  held-out log-loss {held_out:12.5e}")
+    """Print a line for each iteration, epoch, chunk, or point of a search."""
+    values, number, stage = progress.values, progress.number, progress.stage
+    if stage == "search":
+        alpha, held_out = values["alpha"], values["held_out"]
+        print(f"alpha {alpha:9.2e}  held-out log-loss {held_out:12.5e}")
+    elif stage in ("found", "kept"):
+        print(f"alpha {values['alpha']:9.2e}  {stage}; the fit with all samples begins")
+    else:
+        print(line(values, number, progress.first))

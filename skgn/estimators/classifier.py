@@ -56,8 +56,9 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
     alpha : "auto" or float, default="auto"
         L2 penalty of the mean cost, on weights and not on intercepts, as in
         scikit-learn's generalised linear models. `MLPClassifier` divides its `alpha` by
-        the number of samples: its ``alpha=1`` is ``alpha=1 / n_samples`` here. The first
-        layer is penalised in standardised features if `standardize` is True.
+        the number of samples (of a mini-batch, but with lbfgs): its ``alpha=1`` is
+        ``alpha=1 / n_samples`` here. The first layer is penalised in standardised
+        features if `standardize` is True.
 
         "auto" finds it. Below 400 samples the fit itself adapts it by the evidence, the
         probability of the labels given the penalty, and no sample is held out. From 400
@@ -67,6 +68,9 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         the log-loss of the held-out samples falls. The fit then takes all samples, as if
         the penalty had been given. The evidence depends on the sum of the sample weights,
         which stands for the number of samples. With the thread's solvers, "auto" is 1e-4.
+
+        A number may be too large, an `alpha` of `MLPClassifier` for instance. If
+        :meth:`fit` is then no better than the constant prediction, it warns.
     damping : float, default=None
         Initial Levenberg-Marquardt damping, positive; adapted during the fit. None is
         0.01. For the thread's solvers it is in the unit of the summed cost, None is 1,
@@ -105,9 +109,9 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         in training.
     validation_fraction : float, default=0.1
         Share of the samples split off for early stopping, between 0 and 1.
-    n_iter_no_change : int, default=5
+    n_iter_no_change : int or numpy.inf, default=5
         Accepted iterations, or epochs, to wait for a new minimum of the validation
-        log-loss.
+        log-loss. With infinity, early stopping only restores the weights of the minimum.
     standardize : bool, default=True
         Centre the features and divide them by their standard deviation, or by a tenth of
         their largest deviation from the mean if that is more, both weighted by
@@ -132,12 +136,18 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         positive and at most 1. The thread has 0.5.
     warm_start : bool, default=False
         Start from the weights of the previous fit. The features, classes and hidden
-        layers must be the same. All other attributes describe the latest fit alone.
+        layers must be the same. With ``alpha="auto"``, a penalty that the previous fit
+        has found by a search is kept, and so is `alpha_path_`. In mini-batches the fit
+        goes on where the previous one ended: with its curvature, with steps of a constant
+        size in place of a new schedule, and with the running mean of the weights as its
+        result, for `max_iter` further epochs. The history and `n_iter_` are those of the
+        latest fit.
     random_state : int, RandomState instance or None, default=None
         Draws the initial weights, the validation split and the mini-batches.
     verbose : bool or int, default=False
-        Print a line per penalty that is tried, and one per iteration or epoch: cost,
-        gradient norm, damping, penalty, gain ratio, step, validation.
+        Print a line per penalty that is tried and for the one found, and one per
+        iteration, epoch or call of :meth:`partial_fit`: cost, gradient norm, damping,
+        penalty, gain ratio, step, seconds, log-loss and accuracy of validation samples.
 
     Attributes
     ----------
@@ -166,10 +176,12 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
     n_effective_parameters_ : float
         Number of well-determined parameters, ``γ = Σ e / (e + alpha_)`` over the
         eigenvalues e of the Kronecker blocks for the weights; NaN with the thread's
-        solvers.
+        solvers, and where features are so large that the eigenvalues are not finite.
     n_iter_ : int
         Number of iterations, rejected trials included; of epochs in mini-batches; of
-        calls in a stream.
+        calls in a stream, in addition to those of the fit that it goes on from.
+    best_iter_ : int
+        The iteration, epoch or call whose weights are kept: an index into `history_`.
     n_layers_ : int
         Number of layers, the input included.
     n_outputs_ : int
@@ -187,18 +199,23 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         Penalised objective at the start and after each iteration. It never rises, unless
         ``safeguard=None``, or where the penalty itself rises ("auto", few samples). In
         mini-batches that of a first batch and the mean over the batches of each epoch,
-        which may rise. A stream has an entry per call, and none for the start.
+        which may rise. A stream has an entry per call, and none for the start; after a
+        fit they follow its entries.
     validation_scores_ : list of float or None, length ``n_iter_ + 1``
-        Validation log-loss at the start and after each iteration: a loss, lower is
-        better, where `MLPClassifier` keeps the accuracy. None without early stopping.
+        Accuracy on the validation samples (of all labels at once, for multilabel
+        targets), at the start and after each iteration. None without early stopping. What
+        the fit watches is their log-loss, ``history_["validation_loss"]``.
+    best_validation_score_ : float or None
+        Largest value of `validation_scores_`. The weights are those of the lowest
+        log-loss, ``validation_scores_[best_iter_]``.
     stop_reason_ : str
         Why the fit ended: "converged", "cost_threshold", "validation" (see
         `early_stopping`), "max_iter", "schedule" (all epochs of a mini-batch fit are
         done), "partial_fit" (a stream, which may go on), "damping" (no step of any size
         lowers the objective), "line_search" (no fraction of the step does), "diverged"
         (unguarded steps ended at an objective that is not finite or above the first; or a
-        mini-batch fit was no longer finite), "callback" (an observer asked for it) or
-        "single_class" (nothing to fit).
+        mini-batch fit was no longer finite), "interrupted" (by Ctrl-C), "callback" (an
+        observer asked for it) or "single_class" (nothing to fit).
     damping_ : float
         Damping at the end, in the unit of the mean cost.
     history_ : dict of ndarray of shape (`n_iter_` + 1,)
@@ -206,8 +223,9 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         "gradient_norm", "damping" (after the iteration, in the unit of the mean cost: for
         the thread's solvers divided by the sum of weights), "alpha", "gain_ratio" (NaN
         where there was no trial), "step_length" (norm of the change of the weights, 0
-        where the trial was rejected), "seconds" (since the start of the iterations) and
-        "validation". In mini-batches means over an epoch.
+        where the trial was rejected), "seconds" (since the start of the fit, the search
+        for a penalty included), "validation_loss" and "validation_score". In mini-batches
+        means over an epoch.
         ``pandas.DataFrame(est.history_)`` makes a table of it.
     n_features_in_ : int
         Number of features seen in :meth:`fit`.
@@ -225,8 +243,12 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
     of the size of the hidden activations of all samples, a mini-batch fit those of a
     batch. In mini-batches a memory-mapped `X` (``numpy.memmap`` of float32 or float64, of
     100 MB or more) is not copied; its samples are read in blocks of 16 neighbours, so
-    that a sorted file should be shuffled before. float32 takes half the memory of float64
-    and less time.
+    that a sorted file should be shuffled before. Of a sparse `X` the stored entries are
+    copied. float32 takes half the memory of float64 and less time.
+
+    Features may have any unit. Values above 1e300 (1e35 in float32) are refused. Features
+    all of whose values are below 1e-300 (1e-30) count as constant, and so do those whose
+    mean is more than some 1e15 (1e6) deviations, of which the precision keeps no digit.
 
     References
     ----------
@@ -343,12 +365,19 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         ValueError
             If a parameter, or the data, cannot be fitted; the message names which. The
             estimator is then as it was before.
+        TypeError
+            If a column of a data frame has categories or dates; the message names it.
+        KeyboardInterrupt
+            If the fit is interrupted. From the first accepted iteration on, or the first
+            epoch, the estimator then has its best weights, and `stop_reason_` is
+            "interrupted". Any other exception leaves it as it was before.
 
         Warns
         -----
         ConvergenceWarning
             If the fit ended because of `max_iter` (not in mini-batches), because no step
-            lowered the objective, or because it diverged. The estimator then has its best
+            lowered the objective, or because it diverged; or if the `alpha` given leaves
+            it no better than the constant prediction. The estimator then has its best
             weights.
         """
         self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
@@ -371,10 +400,12 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         Steps have a constant, bounded size, since a stream has no end to anneal to; the
         weights are a running mean of the latest iterates. Curvature and the statistics of
         the features last from call to call: when a feature's centre or scale moves, the
-        first layer is re-expressed so that the function of raw `X` stays what it is.
-        After :meth:`fit`, the stream goes on from its weights. `max_iter`, `tol` and
-        `cost_threshold` have no effect here; ``alpha="auto"`` is adapted by the evidence,
-        and ``batch_size="auto"`` is up to 128 samples.
+        first layer is re-expressed so that the function of raw `X` stays what it is,
+        unless the scale more than doubles, or the mean goes far away. Values far beyond
+        those of 99 % of a chunk do not count in the statistics. After :meth:`fit`, the
+        stream goes on from its weights, and its history from that of the fit.
+        `max_iter`, `tol` and `cost_threshold` have no effect here; ``alpha="auto"`` is
+        adapted by the evidence, and ``batch_size="auto"`` is up to 128 samples.
 
         Parameters
         ----------
@@ -400,7 +431,9 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
             If `classes` is missing at the first call, or `y` has labels that it lacks;
             if ``early_stopping=True`` or ``class_weight="balanced"``, neither of which
             can be had without all samples; or if the data cannot be fitted. The estimator
-            is then as it was before.
+            is then as it was before, as it is after an interrupt.
+        TypeError
+            If a column of a data frame has categories or dates; the message names it.
 
         Warns
         -----

@@ -10,7 +10,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from skgn.data.samples import Samples
+from skgn.data.samples import Samples, moderate
 from skgn.model.losses import Bernoulli, Loss, Multinomial
 from skgn.typing import Array
 
@@ -63,7 +63,7 @@ class ClassTargets:
         self, numbers: NDArray[Any], weights: Array
     ) -> tuple[NDArray[Any], Array]:
         """Return numbers of classes in the form that the loss takes, and weights."""
-        weights = weights * self.class_weight[numbers]
+        weights = moderate(weights * self.class_weight[numbers])
         if self.loss.out_activation == "softmax":
             return numbers, weights
         return numbers[:, None].astype(np.int8), weights
@@ -184,8 +184,7 @@ def announced(classes: Any, class_weight: ClassWeight) -> ClassTargets:
     if len(classes) == 1:
         raise ValueError("classes must hold two labels or more; got one.")
     # the factors of a dict as they are: a chunk does not know the frequencies
-    factors = compute_class_weight(class_weight, classes=classes, y=classes)
-    return ClassTargets(classes, factors)
+    return ClassTargets(classes, _given_factors(class_weight, classes))
 
 
 def is_multilabel(y: Any) -> bool:
@@ -201,15 +200,22 @@ def _factors(
     if class_weight is None:
         return np.ones(len(classes))
     if isinstance(class_weight, str):  # "balanced"
-        per_class = 1 / totals
+        per_class = totals.max() / totals
     else:
-        per_class = compute_class_weight(class_weight, classes=classes, y=classes)
-        if np.any(per_class < 0) or not np.any(per_class > 0):
-            raise ValueError(
-                "class_weight must hold weights that are not negative and not all zero; "
-                f"got {class_weight!r}."
-            )
-    return per_class * weights.sum() / (per_class @ totals)
+        per_class = _given_factors(class_weight, classes)
+    per_class = per_class / per_class.max()
+    return per_class * (weights.sum() / (per_class @ totals))
+
+
+def _given_factors(class_weight: ClassWeight, classes: NDArray[Any]) -> Array:
+    """Return the factor that each class is given."""
+    factors = compute_class_weight(class_weight, classes=classes, y=classes)
+    if not np.isfinite(factors).all() or np.any(factors < 0) or not factors.any():
+        raise ValueError(
+            "class_weight must hold weights that are finite, not negative and not all "
+            f"zero; got {class_weight!r}."
+        )
+    return moderate(factors)
 
 
 def _split(

@@ -4,27 +4,52 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
+from time import perf_counter
+from typing import Any
 
 import numpy as np
 
 from skgn.data.batched_first_layer import BatchedFirstLayer
-from skgn.data.columns import Standardisation
+from skgn.data.columns import Standardisation, column_range
 from skgn.data.coordinates import Coordinates
 from skgn.data.first_layer import FirstLayer
 from skgn.data.samples import Samples
 from skgn.fitting.fitted import Fitted
-from skgn.fitting.penalty import search
+from skgn.fitting.penalty import Found, search
 from skgn.fitting.problem import FullBatch, MiniBatches, Problem
 from skgn.fitting.settings import Settings
 from skgn.fitting.targets import Targets
 from skgn.model.network import Network
 from skgn.model.prediction import Predictor
 from skgn.training.evidence import TEMPERED
-from skgn.training.outcome import Observer, Outcome, Progress
+from skgn.training.outcome import Interrupted, Observer, Outcome, Progress
 from skgn.typing import Array
+
+#: A penalty prevails where the cost is lower by less than this share than that of the
+#: mean target, and the squared norm of the weights has fallen by this factor.
+GAIN, SHRUNK = 0.01, 0.1
+
+#: Samples that are looked at to see whether columns vary.
+SEEN = 10_000
 
 #: Told of each iteration or epoch, with the fit as it stands; True ends it.
 FitObserver = Callable[[Progress, Callable[[], Fitted] | None], bool | None]
+
+
+class FitInterrupted(KeyboardInterrupt):
+    """A KeyboardInterrupt of a fit that has come some way.
+
+    Attributes
+    ----------
+    fitted : Fitted
+        As it stands.
+    original : KeyboardInterrupt
+        The one to be raised in the end: only that makes the shell stop, too.
+    """
+
+    def __init__(self, fitted: Fitted, original: KeyboardInterrupt):
+        super().__init__()
+        self.fitted, self.original = fitted, original
 
 
 @dataclass(frozen=True)
@@ -74,23 +99,35 @@ def fit(
     Raises
     ------
     ValueError
-        If the samples cannot be split, do not fit the earlier fit, or are too large.
+        If the samples cannot be split, do not fit the earlier fit, or are too large; if a
+        number is too large for the precision.
+    FitInterrupted
+        With what was reached, for a KeyboardInterrupt after the first accepted iteration,
+        or the first epoch.
     """
+    begun = perf_counter()
+    settings.check_for(samples.X.dtype)
     widths = (samples.X.shape[1], *settings.sizes, targets.n_outputs)
     network = Network.of(widths, settings.activations)
     if targets.nothing_to_fit:
-        return _constant(settings, network)
+        return _constant(settings, network, samples.X.dtype)
     if settings.early_stopping and held_out is None:
         samples, held_out = _split(settings, samples, targets, start.random_state)
-    problem, search_state = _problem(settings, samples, targets, network, start)
-    path: dict[str, Array] | None = None
+    problem, search_state = _problem(settings, samples, targets, network, start, begun)
+    earlier = start.earlier
+    searched: Found | None = None
 
     def fitted(outcome: Outcome) -> Fitted:
-        layers = problem.network.layers(outcome.theta)
-        layers[0] = problem.first.leave(layers[0])
+        layers = network.layers(_left(problem, outcome.theta))
         predictor = Predictor.of(network, layers, problem.first.columns)
+        descent = outcome.descent if settings.warm_start else None
+        if descent is not None:
+            descent = deepcopy(descent).carried(lambda flat: _left(problem, flat))
         # the predictor has the weights: they are not kept twice
-        return Fitted(predictor, replace(outcome, theta=outcome.theta[:0].copy()), path)
+        own = replace(outcome, theta=outcome.theta[:0].copy(), descent=None)
+        path = None if searched is None else searched.path
+        prevails = _penalty_prevails(problem, outcome)
+        return Fitted(predictor, own, path, None, descent, prevails)
 
     def observe(progress: Progress) -> bool | None:
         assert observer is not None
@@ -99,32 +136,74 @@ def fit(
 
     watch: Observer | None = None if observer is None else observe
     validation = None if held_out is None else problem.held_out(held_out.gathered())
-    alpha, by_evidence = settings.initial_alpha, None
+    alpha, by_evidence, outcome = settings.initial_alpha, None, None
     try:
-        found = None
-        if settings.searches_alpha:
-            found = search(problem, search_state, validation, watch)
-        if found is not None:
-            alpha, path = found
+        if settings.searches_alpha and earlier is not None and earlier.alpha_path:
+            searched = Found(earlier.outcome.alpha, earlier.alpha_path)
+        elif settings.searches_alpha:
+            searched = search(problem, search_state, validation, watch)
+        if searched is not None:
+            alpha = searched.alpha
+            if watch is not None:
+                stage = "kept" if searched.theta is None else "found"
+                watch(Progress({"alpha": alpha}, 0, 0, stage=stage))
         elif settings.searches_alpha:
             by_evidence = problem.evidence(TEMPERED)
-            if start.earlier is not None:
-                alpha, by_evidence.wait = start.earlier.outcome.alpha, 0
+            if earlier is not None:
+                alpha, by_evidence.wait = earlier.outcome.alpha, 0
         rng = start.random_state
-        return fitted(problem.train(alpha, rng, validation, by_evidence, watch))
+        outcome = problem.train(alpha, rng, validation, by_evidence, watch)
+        return fitted(outcome)
+    except Interrupted as interrupt:
+        original, outcome = interrupt.original, interrupt.outcome
+    except KeyboardInterrupt as interrupt:
+        original = interrupt
+        if outcome is None and searched is not None and searched.theta is not None:
+            outcome = problem.as_it_stands(searched.theta, alpha, validation)
+        if outcome is None:
+            raise
     except FloatingPointError as error:
-        raise ValueError(
-            "The network overflows on X at its initial weights. Use standardize=True or "
-            "rescale the features of X."
-        ) from error
+        raise ValueError(overflow(settings, " at its initial weights")) from error
+    raise FitInterrupted(fitted(outcome), original)
 
 
-def _constant(settings: Settings, network: Network) -> Fitted:
+def overflow(settings: Settings, where: str = "") -> str:
+    """Return what is to be said of a network that overflows."""
+    remedy = "Rescale" if settings.standardize else "Use standardize=True or rescale"
+    return f"The network overflows on X{where}. {remedy} the features of X."
+
+
+def _penalty_prevails(problem: Problem, outcome: Outcome) -> bool:
+    """Return whether a penalty that was given keeps the network from saying anything.
+
+    It costs as much as the mean target then, its weights are next to nothing, and that is
+    not for want of columns that vary.
+    """
+    ended = outcome.reason in ("converged", "schedule", "max_iter")
+    if problem.settings.alpha == "auto" or not ended:
+        return False
+    inner = problem.network.weight_inner
+    shrunk = inner(outcome.theta, outcome.theta) < SHRUNK * inner(
+        problem.fresh, problem.fresh
+    )
+    says_nothing = outcome.cost > (1 - GAIN) * problem.null_cost
+    return shrunk and says_nothing and _varies(problem.samples)
+
+
+def _varies(samples: Samples) -> bool:
+    """Return whether a column varies in the first of some samples."""
+    X = samples.take(np.arange(min(len(samples.weights), SEEN))).gathered().X
+    lowest, highest = column_range(X, np.ones(X.shape[0]))
+    return bool(np.any(lowest < highest))
+
+
+def _constant(settings: Settings, network: Network, dtype: Any) -> Fitted:
     """Return zero weights: with one class there is nothing to fit."""
-    layers: list[Array] = [np.zeros(shape) for shape in network.shapes]
+    layers: list[Array] = [np.zeros(shape, dtype) for shape in network.shapes]
     columns = Standardisation.none(network.widths[0])
     damping, alpha = settings.initial_damping(1.0), settings.initial_alpha
-    outcome = Outcome.nothing_to_fit(damping, alpha, "single_class")
+    validated = settings.early_stopping
+    outcome = Outcome.nothing_to_fit(damping, alpha, "single_class", validated)
     return Fitted(Predictor.of(network, layers, columns), outcome)
 
 
@@ -154,6 +233,7 @@ def _problem(
     targets: Targets,
     network: Network,
     start: Start,
+    begun: float,
 ) -> tuple[Problem, np.random.RandomState]:
     """Return the problem with its initial weights, and the state for a search.
 
@@ -182,6 +262,7 @@ def _problem(
         return np.concatenate([V.ravel() for V in layers])
 
     intercepts = targets.loss.mean_link(targets.mean(samples))
+    descent = None
     if start.earlier is None:
         layers = network.initial_weights(random_state, intercepts)
         search_state = deepcopy(random_state)
@@ -190,6 +271,24 @@ def _problem(
         search_state = deepcopy(random_state)
         fresh = entered(network.initial_weights(search_state, intercepts))
         theta = entered(start.earlier.layers_for(network, first.columns))
-    inner = replace(network, widths=(first.width, *network.widths[1:]))
-    problem = make(settings, inner, targets, samples, theta=theta, fresh=fresh)
+        if batch_size is not None:
+            damping = settings.batch_damping(samples.X.shape[1])
+            descent = start.earlier.descent_for(theta, entered, first, damping)
+    problem = make(
+        settings,
+        replace(network, widths=(first.width, *network.widths[1:])),
+        targets,
+        samples,
+        theta=theta,
+        fresh=fresh,
+        begun=begun,
+        descent=descent,
+    )
     return problem, search_state
+
+
+def _left(problem: Problem, flat: Array) -> Array:
+    """Return flat weights in the coordinates of the first layer for its columns."""
+    layers = problem.network.layers(flat)
+    layers[0] = problem.first.leave(layers[0])
+    return np.concatenate([V.ravel() for V in layers])

@@ -1,5 +1,7 @@
 """The penalty of a fit that is to find it: by the evidence, or on held-out samples."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from skgn.fitting.paths import BatchedPath, FullBatchPath
@@ -11,8 +13,26 @@ from skgn.fitting.relaxation import (
     rows_held_out,
 )
 from skgn.training.held_out import HeldOut
-from skgn.training.outcome import Observer
+from skgn.training.outcome import Interrupted, Observer, original_of
 from skgn.typing import Array
+
+
+@dataclass(frozen=True)
+class Found:
+    """A penalty that was found on held-out samples.
+
+    Attributes
+    ----------
+    alpha : float
+    path : dict of ndarray
+        Penalties that were tried, "alpha", and their held-out losses, "log_loss".
+    theta : ndarray or None
+        Weights at the end of the path; None if the penalty was found earlier.
+    """
+
+    alpha: float
+    path: dict[str, Array]
+    theta: Array | None = None
 
 
 def search(
@@ -20,8 +40,8 @@ def search(
     random_state: np.random.RandomState,
     validation: HeldOut | None,
     observer: Observer | None,
-) -> tuple[float, dict[str, Array]] | None:
-    """Return the penalty found and the path to it; None if there are too few samples.
+) -> Found | None:
+    """Return the penalty found; None if there are too few samples.
 
     Parameters
     ----------
@@ -31,13 +51,29 @@ def search(
     validation : HeldOut or None
         Samples of early stopping, which are then those held out.
     observer : callable or None
+
+    Raises
+    ------
+    Interrupted
+        With the weights of the path, for a KeyboardInterrupt after their first accepted
+        iteration.
     """
     path = _path(problem, random_state, validation)
     if path is None:
         return None
-    alpha, points = relaxed_alpha(path, path.held_out.row_weights, observer)
-    alpha *= path.evidence.total_weight / problem.total_weight
-    return alpha, {"alpha": points[:, 0], "log_loss": points[:, 1]}
+    share = path.evidence.total_weight / problem.total_weight
+    try:
+        alpha, points = relaxed_alpha(path, path.held_out.row_weights, observer)
+    except KeyboardInterrupt as interrupt:
+        if path.theta is problem.fresh:
+            raise
+        alpha = share * path.objective.alpha
+        outcome = problem.as_it_stands(path.theta, alpha, validation)
+        if outcome is None:
+            raise
+        raise Interrupted(outcome, original_of(interrupt)) from None
+    table = {"alpha": points[:, 0], "log_loss": points[:, 1]}
+    return Found(alpha * share, table, path.theta)
 
 
 def _path(

@@ -10,6 +10,7 @@ over all batches is the same objective. The evidence alone counts the raw weight
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -32,7 +33,7 @@ from skgn.training.control import Control
 from skgn.training.evidence import Evidence
 from skgn.training.full_batch import train
 from skgn.training.held_out import HeldOut
-from skgn.training.mini_batch import train_in_batches
+from skgn.training.mini_batch import Descent, train_in_batches
 from skgn.training.outcome import Observer, Outcome
 from skgn.typing import Array
 
@@ -56,6 +57,10 @@ class Problem(ABC):
         Initial weights in these coordinates, flat.
     fresh : ndarray
         Initial weights that no sample has had a part in: theta, but in a warm start.
+    begun : float
+        When the fit began, by ``time.perf_counter``.
+    descent : Descent or None
+        Of an earlier fit in mini-batches, which goes on.
     """
 
     settings: Settings
@@ -65,12 +70,19 @@ class Problem(ABC):
     first: Coordinates
     theta: Array
     fresh: Array
+    begun: float
+    descent: Descent | None
     batched: ClassVar[bool]
 
     @property
     def loss(self) -> Loss:
         """The loss of the targets."""
         return self.targets.loss
+
+    @cached_property
+    def null_cost(self) -> float:
+        """Cost of the mean target."""
+        return null_cost(self.loss, self.samples, self.targets.mean(self.samples))
 
     @property
     def total_weight(self) -> float:
@@ -98,8 +110,20 @@ class Problem(ABC):
     def evidence(self, share: float) -> Evidence:
         """Return the rule for alpha; an epoch is worth as many iterations as it waits."""
         wait = 0 if self.batched else Evidence.wait
-        null = null_cost(self.loss, self.samples, self.targets.mean(self.samples))
-        return Evidence(self.total_weight, null, share, wait)
+        return Evidence(self.total_weight, self.null_cost, share, wait)
+
+    def as_it_stands(
+        self, theta: Array, alpha: float, validation: HeldOut | None
+    ) -> Outcome | None:
+        """Return the outcome of a fit that is interrupted here, None if it overflows."""
+        settings = replace(self.settings, max_iter=0, cost_threshold=None)
+        problem = replace(self, settings=settings, theta=theta, descent=None)
+        state = np.random.RandomState(0)
+        try:
+            outcome = problem.train(alpha, state, validation, None, None)
+        except FloatingPointError:
+            return None
+        return replace(outcome, reason="interrupted")
 
     @abstractmethod
     def train(
@@ -165,9 +189,10 @@ class FullBatch(Problem):
             self.theta,
             *self.step_and_control(),
             self.settings.stopping(batched=False),
-            None if validation is None else validation.log_loss,
+            None if validation is None else validation.judge,
             observer,
             evidence,
+            self.begun,
         )
 
     def path(
@@ -183,7 +208,7 @@ class FullBatch(Problem):
             *self.step_and_control(),
             held_out,
             self.evidence(1.0),
-            self.settings.most_iterations(batched=False),
+            self.settings.search_iterations(batched=False),
         )
 
 
@@ -239,9 +264,11 @@ class MiniBatches(Problem):
             self.settings.stopping(batched=True),
             random_state,
             self.block,
-            None if validation is None else validation.log_loss,
+            None if validation is None else validation.judge,
             observer,
             evidence,
+            self.begun,
+            descent=self.descent,
         )
 
     def path(
@@ -260,7 +287,7 @@ class MiniBatches(Problem):
             self.block,
             held_out,
             self.evidence(1.0),
-            self.settings.most_iterations(batched=True),
+            self.settings.search_iterations(batched=True),
         )
 
 

@@ -98,7 +98,8 @@ def relaxed_alpha(
         losses.append(path.losses())
         means = [float(row_weights @ loss) for loss in losses]
         point = {"alpha": alpha, "held_out": means[-1]}
-        stop = observer(Progress(point, len(means) - 1, 0)) if observer else False
+        here = Progress(point, len(means) - 1, 0, stage="search")
+        stop = observer(here) if observer else False
         best = int(np.nanargmin(means)) if np.isfinite(means).any() else 0
         beyond = len(means) - 1 - best
         worse, error = _difference(losses[-1], losses[best], row_weights)

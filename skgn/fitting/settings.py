@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from skgn.model.losses import Loss
 from skgn.steps.kronecker import KroneckerStep
 from skgn.steps.proposal import Step
@@ -52,11 +54,31 @@ class Settings:
     cost_threshold: float | None = None
     early_stopping: bool = False
     validation_fraction: float = 0.1
-    n_iter_no_change: int = 5
+    n_iter_no_change: float = 5
     standardize: bool = True
     order: str = "jacobi"
     safeguard: str | None = "sign"
     step_size: float = 1.0
+    warm_start: bool = False
+
+    def check_for(self, dtype: Any) -> None:
+        """Refuse numbers whose squares do not exist in the precision of a fit.
+
+        Raises
+        ------
+        ValueError
+        """
+        info = np.finfo(dtype)
+        most = float(np.sqrt(info.max))
+        for name, least in {"alpha": 0.0, "damping": 1 / most}.items():
+            value = getattr(self, name)
+            if value in ("auto", None) or least <= value <= most:
+                continue
+            what = "small" if value < 1 else "large"
+            raise ValueError(
+                f"{name}={float(value):g} is too {what} for a fit in {info.dtype}, which "
+                f"takes {least:.0e} to {most:.0e}."
+            )
 
     @property
     def searches_alpha(self) -> bool:
@@ -90,6 +112,16 @@ class Settings:
         if self.max_iter is None:
             return MAX_EPOCHS if batched else MAX_ITER
         return int(self.max_iter)
+
+    def search_iterations(self, batched: bool) -> int:
+        """Return the same for the search for a penalty.
+
+        Where the fit will be gone on with, the penalty is to serve for more than the
+        first piece of it.
+        """
+        whole = MAX_EPOCHS if batched else MAX_ITER
+        own = self.most_iterations(batched)
+        return max(own, whole) if self.warm_start else own
 
     def stopping(self, batched: bool) -> Stopping:
         """Return what ends the fit."""

@@ -1,13 +1,10 @@
 r"""A fit that goes on as rows arrive: weights, factors and column statistics in between.
 
 A chunk of rows first moves the statistics of the columns, then the weights. When a
-column's centre or scale moves, the first layer is re-expressed in the new standardised
-columns, so that the function of raw X does not change:
-
-    x W_raw + b_raw = ((x - mean) / scale) W + b,      W = scale W_raw,
-                                                       b = b_raw + mean W_raw.
-
-The velocity, a difference of weights, is re-expressed in the same way.
+column's centre or scale moves, weights, their mean and the velocity are carried over to
+the new standardised columns, so that the function of raw X does not change, but for
+columns whose scale more than doubles (:mod:`skgn.data.columns`). Outliers of a chunk have
+no say in the statistics (:mod:`skgn.data.outliers`).
 
 Steps are those of :mod:`skgn.training.mini_batch`, of constant size after a short rise,
 since there is no end to anneal to; the noise that annealing would take out is averaged
@@ -23,10 +20,19 @@ from itertools import count
 from time import perf_counter
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skgn.data.batches import make_rows
-from skgn.data.columns import ColumnStatistics, Standardisation, in_columns
+from skgn.data.columns import (
+    ColumnStatistics,
+    Standardisation,
+    check_sizes,
+    column_range,
+    in_columns,
+)
+from skgn.data.outliers import brought_in, usual_bounds
 from skgn.data.samples import Samples, relative_weights
+from skgn.fitting.fit import FitObserver, overflow
 from skgn.fitting.fitted import Fitted
 from skgn.fitting.problem import null_cost
 from skgn.fitting.settings import Settings
@@ -38,13 +44,8 @@ from skgn.steps.running_kronecker import REFRESH, RunningFactors
 from skgn.training.evidence import TEMPERED, Evidence, effective_parameters
 from skgn.training.history import History
 from skgn.training.mini_batch import Descent, Schedule, shuffled_batches
-from skgn.training.outcome import Outcome
+from skgn.training.outcome import Outcome, Progress
 from skgn.typing import Array
-
-#: What is said where the squares of columns, or the network, overflow.
-OVERFLOW = (
-    "The network overflows on X. Use standardize=True or rescale the features of X."
-)
 
 
 @dataclass(frozen=True)
@@ -95,14 +96,16 @@ class Stream:
         statistics: ColumnStatistics,
         columns: Standardisation,
         mean_target: Array,
+        anew: NDArray[np.bool_],
     ) -> "Stream":
         """Take note of more rows: weights and factor are for `columns` from now on.
 
-        `mean_target` is that of the new rows.
+        `mean_target` is that of the new rows. Columns that begin `anew` keep their
+        weights: they have learned nothing.
         """
         share = 1 - self.statistics.total / statistics.total
         mean_target = self.mean_target + share * (mean_target - self.mean_target)
-        stream = self.in_columns(network, columns)
+        stream = self.in_columns(network, columns, anew)
         stream = replace(stream, statistics=statistics, mean_target=mean_target)
         factor = statistics.factor(columns, self.descent.theta.dtype)
         stream.descent.factors.replace_input_factor(factor)
@@ -124,14 +127,20 @@ class Stream:
         alpha = rule.next(self.alpha, spectra, squared_norm, cost)
         return replace(self, alpha=alpha)
 
-    def in_columns(self, network: Network, columns: Standardisation) -> "Stream":
+    def in_columns(
+        self, network: Network, columns: Standardisation, anew: NDArray[np.bool_]
+    ) -> "Stream":
         """Re-express weights, their mean and velocity for other columns, in place."""
         descent = self.descent
+        old = Standardisation(
+            np.where(anew, columns.mean, self.columns.mean),
+            np.where(anew, columns.scale, self.columns.scale),
+        )
         for flat in (descent.theta, descent.velocity, descent.mean):
             if flat is None:
                 continue
             V = network.layers(flat)[0]
-            V[:] = in_columns(V, self.columns, columns)
+            V[:] = in_columns(V, old, columns)
         return replace(self, columns=columns)
 
 
@@ -142,6 +151,7 @@ def take_chunk(
     targets: Targets,
     earlier: Fitted | None,
     random_state: np.random.RandomState | None,
+    observer: FitObserver | None = None,
 ) -> Fitted | None:
     """Take one epoch of steps over a chunk of samples.
 
@@ -155,6 +165,8 @@ def take_chunk(
         What the stream, or a fit, has come to; it is not changed.
     random_state : RandomState or None
         The stream's own; None after its first chunk.
+    observer : callable, optional
+        Told of the chunk.
 
     Returns
     -------
@@ -168,6 +180,8 @@ def take_chunk(
     LinAlgError
         If the statistics of the columns overflow.
     """
+    start = perf_counter()
+    settings.check_for(samples.X.dtype)
     widths = (samples.X.shape[1], *settings.sizes, targets.n_outputs)
     network = Network.of(widths, settings.activations)
     stream = _stream(settings, network, samples, targets, earlier, random_state)
@@ -185,11 +199,10 @@ def take_chunk(
     batches = shuffled_batches(m, size, stream.random_state)
     schedule = Schedule(None)
     rates = (schedule.step(t) for t in count(steps))
-    start = perf_counter()
     means = descent.run(objective, batches, rates, stream.random_state)
     if means is None:
         if earlier is None:
-            raise ValueError(OVERFLOW)
+            raise ValueError(overflow(settings))
         return None
     assert descent.mean is not None
     outcome = _outcome(stream, means, perf_counter() - start, earlier)
@@ -197,8 +210,17 @@ def take_chunk(
     if settings.searches_alpha:
         null = null_cost(targets.loss, samples, stream.mean_target)
         stream = stream.with_evidence(network, steps, means["cost"], null)
-    path = None if earlier is None else earlier.alpha_path
-    return Fitted(predictor, outcome, path, stream)
+    path = None
+    if settings.searches_alpha and earlier is not None:
+        path = earlier.alpha_path
+    fitted = Fitted(predictor, outcome, path, stream)
+    if observer is not None:
+        values = {name: float(column[-1]) for name, column in outcome.history.items()}
+        number = outcome.iterations
+        first = earlier is None or earlier.stream is None
+        told = Progress(values, number, 0, lambda: outcome, "stream", first)
+        observer(told, lambda: fitted)
+    return fitted
 
 
 def _stream(
@@ -212,10 +234,15 @@ def _stream(
     """Return the stream for a chunk of samples: a new one, or the one so far moved."""
     X, weights, dtype = samples.X, samples.weights, samples.X.dtype
     stream = None if earlier is None else deepcopy(earlier.stream)
+    check_sizes(*column_range(X, weights), dtype)
+    bounds = usual_bounds(X)
+    usual = brought_in(X, *bounds)
     if stream is None:
-        statistics = ColumnStatistics.of(X, weights, products=True)
+        statistics = ColumnStatistics.of(usual, weights, products=True)
     else:
-        statistics = stream.statistics.with_rows(X, weights)
+        anew = stream.statistics.hidden(*bounds)
+        statistics = stream.statistics.forgetting(anew, *bounds)
+        statistics = statistics.with_rows(usual, weights)
     columns = Standardisation.none(X.shape[1])
     if settings.standardize:
         columns = statistics.standardisation(dtype)
@@ -227,7 +254,7 @@ def _stream(
     damping = settings.batch_damping(X.shape[1])
     mean_target = targets.mean(samples)
     if stream is not None:
-        stream = stream.moved(network, statistics, columns, mean_target)
+        stream = stream.moved(network, statistics, columns, mean_target, anew)
         stream.descent.factors.damping = damping
     else:
         assert random_state is not None
@@ -249,15 +276,18 @@ def _stream(
 def _outcome(
     stream: Stream, means: dict[str, float], seconds: float, earlier: Fitted | None
 ) -> Outcome:
-    """Return the outcome so far, with a row of the history for each chunk."""
+    """Return the outcome so far: one more row of the history, that of a fit included."""
     factors, alpha = stream.descent.factors, stream.alpha
     history = History()
     history.append(**means, damping=factors.damping, alpha=alpha, seconds=seconds)
-    table = history.to_dict()
-    if earlier is not None and earlier.outcome.reason == "partial_fit":
+    table, iterations = history.to_dict(), 1
+    if earlier is not None:
         old = earlier.outcome.history
         table["seconds"] += old["seconds"][-1]
-        table = {name: np.append(old[name], table[name]) for name in table}
+        # a column may be younger than a model that was saved
+        blank = np.full(len(old["seconds"]), np.nan)
+        table = {name: np.append(old.get(name, blank), table[name]) for name in table}
+        iterations += earlier.outcome.iterations
     return Outcome(
         np.zeros(0),
         means["objective"],
@@ -267,4 +297,6 @@ def _outcome(
         "partial_fit",
         alpha,
         effective_parameters(factors.spectra, alpha),
+        len(table["cost"]) - 1,
+        iterations,
     )

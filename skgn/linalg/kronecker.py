@@ -61,10 +61,13 @@ class Factor:
     rest: float | None = None
 
     @classmethod
-    def decompose(cls, matrix: Array, rank_tolerance: float | None = None) -> "Factor":
+    def decompose(
+        cls, matrix: Array, rank_tolerance: float | None = None, unit: float = 0.0
+    ) -> "Factor":
         """Decompose a symmetric matrix.
 
-        Eigenpairs of at most `rank_tolerance` times the largest eigenvalue are left out.
+        Eigenpairs of at most `rank_tolerance` times the largest eigenvalue, or times
+        `unit` if that is larger, are left out.
 
         Raises
         ------
@@ -78,7 +81,7 @@ class Factor:
         values, vectors = eigh(matrix)
         values = np.maximum(values, 0)
         if rank_tolerance is not None:
-            keep = values > rank_tolerance * values[-1]
+            keep = values > rank_tolerance * max(values[-1], unit)
             values, vectors = values[keep], vectors[:, keep]
         return cls(values, vectors)
 

@@ -60,6 +60,23 @@ class BlockSpectrum:
         return total
 
 
+def spectra_of(
+    pairs: "Sequence[tuple[Array | Factor, Array | Factor | Tridiagonal]]",
+) -> list[BlockSpectrum]:
+    """Return the spectra of several blocks; none of them if one is not finite."""
+    if not pairs:
+        return []
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        try:
+            spectra = [BlockSpectrum.of(*pair) for pair in pairs]
+        except (np.linalg.LinAlgError, ValueError):  # numpy's and scipy's, of such input
+            return []
+    known = all(
+        np.isfinite(s.input).all() and np.isfinite(s.output).all() for s in spectra
+    )
+    return spectra if known else []
+
+
 def shrunk_sum(spectra: Sequence[BlockSpectrum], alpha: float) -> float:
     """Return ``Σ e / (e + alpha)`` over the eigenvalues of several blocks."""
     return sum(spectrum.shrunk_sum(alpha) for spectrum in spectra)

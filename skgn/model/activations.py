@@ -54,6 +54,14 @@ class Activation:
     derivative: Callable[[Array, Array, Array], object]
     gain: float
 
+    def __getstate__(self) -> dict[str, str]:
+        """Return the name alone: saved models do not depend on the functions' names."""
+        return {"name": self.name}
+
+    def __setstate__(self, state: dict[str, str]) -> None:
+        """Look the functions up."""
+        self.__dict__.update(ACTIVATIONS[state["name"]].__dict__)
+
 
 def _identity(Z: Array, out: Array) -> None:
     out[:] = Z

@@ -131,6 +131,12 @@ class Loss(Protocol):
     def mean_link(self, mean: Array) -> Array:
         """Return the constant Z, shape (K,), that predicts about `mean`."""
 
+    def score(self, Z: Array, targets: NDArray[Any], weights: Array) -> float:
+        """Return how good Z is under weights of sum 1, as scikit-learn's scores do.
+
+        The accuracy (of all labels at once, where there are several), or R².
+        """
+
 
 class Bernoulli:
     """Element-wise log loss with a sigmoid; targets of shape (m, K), 0 or 1."""
@@ -187,6 +193,10 @@ class Bernoulli:
         """See :class:`Loss`."""
         mean = np.clip(mean, MEAN_FLOOR, 1 - MEAN_FLOOR)
         return np.log(mean) - np.log1p(-mean)
+
+    def score(self, Z: Array, targets: NDArray[Any], weights: Array) -> float:
+        """See :class:`Loss`."""
+        return float(np.average(np.all((Z > 0) == targets, axis=1), weights=weights))
 
 
 class Multinomial:
@@ -273,6 +283,10 @@ class Multinomial:
         log_mean = np.log(np.maximum(mean, MEAN_FLOOR))
         return log_mean - log_mean.mean()
 
+    def score(self, Z: Array, targets: NDArray[Any], weights: Array) -> float:
+        """See :class:`Loss`."""
+        return float(np.average(Z.argmax(axis=1) == targets, weights=weights))
+
 
 class Squared:
     """Half the squared error with the identity; targets of shape (m, K), real."""
@@ -324,6 +338,12 @@ class Squared:
     def mean_link(self, mean: Array) -> Array:
         """See :class:`Loss`."""
         return mean
+
+    def score(self, Z: Array, targets: NDArray[Any], weights: Array) -> float:
+        """See :class:`Loss`; the mean over the columns, of which none is constant."""
+        unexplained = weights @ (Z - targets) ** 2
+        total = weights @ (targets - weights @ targets) ** 2
+        return float(np.mean(1 - unexplained / total))
 
 
 def _diagonal_columns(root: Array) -> Array:

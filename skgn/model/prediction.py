@@ -6,7 +6,7 @@ where they are small,
     Z_1 = (X - mean) (W_1 / scale) + b_1.
 
 Of a column whose mean is many deviations, ``b_1 - (mean / scale)' W_1`` would lose the
-digits: where one is above FOLDED deviations, X is centred first. In float32 ``x - mean``
+digits: where a column is that far from zero, X is centred first. In float32 ``x - mean``
 is rounded only once if the mean is a float32 too; what that leaves goes into ``b_1``.
 
 Where this overflows, and for sparse X, columns are standardised as in a fit, in float64,
@@ -27,8 +27,8 @@ from skgn.linalg.products import matmul
 from skgn.model.network import Network
 from skgn.typing import Array
 
-#: Deviations of a mean that the intercept takes without a loss of digits.
-FOLDED = 16.0
+#: Outputs beyond this are certain in any case.
+LARGEST_OUTPUT = 1e300
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Predictor:
     @cached_property
     def _centre(self) -> tuple[Array | None, Array]:
         """What X is centred by, None for nothing, and the intercepts that go with it."""
-        if np.all(np.abs(self.columns.mean) <= FOLDED * self.columns.scale):
+        if not self.columns.far.any():
             return None, self.intercept
         mean = self.columns.mean.astype(self.dtype)
         rest = self.columns.mean - mean
@@ -130,7 +130,8 @@ class Predictor:
                 Z[rows] = self._centred(X[rows])
             if not np.isfinite(Z[rows]).all():
                 Z[rows] = self._standardised(X[rows])
-        return Z
+        # so that differences of outputs are finite, too
+        return np.clip(Z, -LARGEST_OUTPUT, LARGEST_OUTPUT, out=Z)
 
     def _centred(self, X: Array) -> Array:
         mean, b = self._centre

@@ -42,7 +42,7 @@ deeper layers, and the share of a refresh. The trial that follows needs no produ
 import numpy as np
 
 from skgn.linalg.kronecker import Factor, KroneckerBlock
-from skgn.linalg.spectrum import BlockSpectrum
+from skgn.linalg.spectrum import BlockSpectrum, spectra_of
 from skgn.model.evaluation import Evaluation, Tangent
 from skgn.steps.combination import best_combination
 from skgn.steps.proposal import Proposal
@@ -119,12 +119,13 @@ class KroneckerStep:
 
     @property
     def spectra(self) -> list[BlockSpectrum]:
-        """Eigenvalues of the layer blocks last seen, intercepts projected out."""
+        """Eigenvalues of the layer blocks last seen, intercepts projected out.
+
+        None where they are not finite.
+        """
         if not self.known_spectra:
-            self.known_spectra = [
-                BlockSpectrum.of(S, block.output)
-                for S, block in zip(self.inputs, self.blocks, strict=True)
-            ]
+            outputs = [block.output for block in self.blocks]
+            self.known_spectra = spectra_of(list(zip(self.inputs, outputs, strict=True)))
         return self.known_spectra
 
     def _prepare(self, here: Evaluation) -> None:

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from skgn.linalg.kronecker import Factor
-from skgn.linalg.spectrum import BlockSpectrum
+from skgn.linalg.spectrum import BlockSpectrum, spectra_of
 from skgn.linalg.split_block import SplitBlock
 from skgn.model.evaluation import Evaluation
 from skgn.typing import Array
@@ -84,9 +84,12 @@ class RunningFactors:
 
     @property
     def spectra(self) -> list[BlockSpectrum]:
-        """Eigenvalues of the layers' blocks, intercepts projected out."""
+        """Eigenvalues of the layers' blocks, intercepts projected out.
+
+        None where they are not finite.
+        """
         if not self.known_spectra:
-            self.known_spectra = [BlockSpectrum.of(*pair) for pair in self.factors]
+            self.known_spectra = spectra_of(self.factors)
         return self.known_spectra
 
     def replace_input_factor(self, factor: Factor) -> None:

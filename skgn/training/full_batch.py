@@ -19,8 +19,9 @@ from skgn.steps.proposal import Proposal, Step
 from skgn.training.control import Control
 from skgn.training.damping import damping_floor
 from skgn.training.evidence import Evidence, effective_parameters
+from skgn.training.held_out import NONE, Validation
 from skgn.training.history import History
-from skgn.training.outcome import Observer, Outcome, tell
+from skgn.training.outcome import Interrupted, Observer, Outcome, tell
 from skgn.training.stopping import Stopping
 from skgn.typing import Array
 
@@ -35,9 +36,10 @@ def train(
     step: Step,
     control: Control,
     stopping: Stopping,
-    validate: Callable[[Array], float] | None = None,
+    validate: Callable[[Array], Validation] | None = None,
     observer: Observer | None = None,
     evidence: Evidence | None = None,
+    start: float | None = None,
 ) -> Outcome:
     """Minimise `objective` from `theta`.
 
@@ -52,13 +54,15 @@ def train(
         Initial damping and fraction; the rule by which trials are accepted.
     stopping : Stopping
     validate : callable, optional
-        Returns the validation log-loss at given weights. With it, the weights of its
-        minimum are returned.
+        Returns what validation samples say of given weights. With it, the weights of
+        the lowest validation loss are returned.
     observer : callable, optional
         Is told of each iteration; may ask to stop.
     evidence : Evidence, optional
         Moves the penalty after each accepted iteration; the objective's is where it
         starts.
+    start : float, optional
+        When the fit began, by ``time.perf_counter``; by default now.
 
     Returns
     -------
@@ -68,8 +72,10 @@ def train(
     ------
     FloatingPointError
         If the objective is not finite at the initial weights.
+    Interrupted
+        With what was reached, for a KeyboardInterrupt after the first accepted iteration.
     """
-    start = perf_counter()
+    start = perf_counter() if start is None else start
     here = objective.evaluate(theta)
     if not np.isfinite(here.value) or not np.all(np.isfinite(here.gradient)):
         raise FloatingPointError("the objective is not finite at the initial weights")
@@ -86,7 +92,7 @@ class Walk:
         step: Step,
         control: Control,
         stopping: Stopping,
-        validate: Callable[[Array], float] | None,
+        validate: Callable[[Array], Validation] | None,
         evidence: Evidence | None,
         here: Evaluation,
         start: float,
@@ -97,25 +103,40 @@ class Walk:
         self.first_value = here.value
         self.start, self.history = start, History()
         self.resolution = float(np.finfo(here.theta.dtype).eps)
-        self.validation = validate(here.theta) if validate else np.nan
+        self.validation = validate(here.theta) if validate else NONE
         self.gain_ratio, self.step_length = np.nan, 0.0
-        stopping.start(here.cost, self.validation)
+        self.best_row = 0
+        self.recorded = here, 0, 0  # best, its row and the number of rows
+        stopping.start(here.cost, self.validation.loss)
 
     def end(self, observer: Observer | None) -> Outcome:
         """Go on until there is a reason to end."""
         stopping = self.stopping
-        while True:
-            self.record()
-            tell(observer, self.history, stopping, self.outcome)
-            self.look_for_an_end()
-            if stopping.reason is not None:
-                break
-            self.go_on()
+        try:
+            self.iterate(observer)
+        except KeyboardInterrupt as interrupt:
+            self.best, self.best_row, rows = self.recorded
+            del self.history.rows[rows:]
+            if not any(self.history.column("step_length")):
+                raise
+            stopping.reason = "interrupted"
+            raise Interrupted(self.outcome(), interrupt) from None
         if stopping.reason == "cost_threshold" and not self.validate:
-            self.best = self.here  # unguarded, it may be higher than others
+            # unguarded, it may be higher than others
+            self.best, self.best_row = self.here, len(self.history.rows) - 1
         elif not self.control.guarded and self.here.value > self.first_value:
             stopping.reason = self.control.reason
         return self.outcome()
+
+    def iterate(self, observer: Observer | None) -> None:
+        """Record, look for an end, and go on."""
+        while True:
+            self.record()
+            tell(observer, self.history, self.stopping, self.outcome)
+            self.look_for_an_end()
+            if self.stopping.reason is not None:
+                break
+            self.go_on()
 
     def record(self) -> None:
         """Write a row of the history."""
@@ -129,8 +150,10 @@ class Walk:
             gain_ratio=self.gain_ratio,
             step_length=self.step_length,
             seconds=perf_counter() - self.start,
-            validation=self.validation,
+            validation_loss=self.validation.loss,
+            validation_score=self.validation.score,
         )
+        self.recorded = self.best, self.best_row, len(self.history.rows)
 
     def look_for_an_end(self) -> None:
         """See whether nothing is left to be done, or no iteration."""
@@ -199,17 +222,19 @@ class Walk:
             here = here.with_alpha(alpha)
         if self.validate:
             self.validation = self.validate(here.theta)
-            is_best = self.stopping.validated(self.validation)
+            is_best = self.stopping.validated(self.validation.loss)
         else:
             # under a penalty that moves, the last point's is the one chosen
             is_best = bool(self.evidence) or here.value <= self.best.value
         self.here = here
         if is_best:
-            self.best = here
+            self.best, self.best_row = here, len(self.history.rows)
 
     def outcome(self) -> Outcome:
         """Return the outcome if the fit ended here."""
         best, alpha = self.best, self.best.objective.alpha
+        if len(self.history.rows) == 1:  # no step has asked for the curvature
+            _propose(self.step, self.here, self.control)
         return Outcome(
             best.theta,
             best.value,
@@ -219,6 +244,8 @@ class Walk:
             self.stopping.reason,
             alpha,
             effective_parameters(self.step.spectra, alpha),
+            self.best_row,
+            len(self.history.rows) - 1,
         )
 
 

@@ -17,7 +17,8 @@ COLUMNS = (
     ("gain_ratio", np.nan, "gain", "8.2f"),
     ("step_length", 0.0, "step", "10.2e"),
     ("seconds", 0.0, "seconds", "9.3f"),
-    ("validation", np.nan, "validation", "12.5e"),
+    ("validation_loss", np.nan, "validation", "12.5e"),
+    ("validation_score", np.nan, "score", "8.4f"),
 )
 
 
@@ -39,6 +40,11 @@ class History:
         table = np.array(self.rows, dtype=np.float64)
         return {name: table[:, i] for i, (name, *_) in enumerate(COLUMNS)}
 
+    def column(self, name: str) -> list[float]:
+        """Return a column so far."""
+        i = next(i for i, (own, *_) in enumerate(COLUMNS) if own == name)
+        return [row[i] for row in self.rows]
+
     @property
     def last(self) -> dict[str, float]:
         """The last row, by the names of the columns."""
@@ -47,14 +53,14 @@ class History:
         }
 
 
-def line(values: dict[str, float], number: int) -> str:
+def line(values: dict[str, float], number: int, first: bool) -> str:
     """Return a row for printing, under headings if it is the first."""
-    cells, headings = [f"{number:9d}"], ["iteration"]
+    cells, headings = [f"{number:9d}"], ["Iteration"]
     for name, _, heading, form in COLUMNS:
         width = int(form.split(".")[0])
         value = values[name]
         blank = np.isnan(value)
         cells.append(" " * (width - 1) + "-" if blank else format(value, form))
-        headings.append(f"{heading:>{width}}")
+        headings.append(f"{heading.capitalize():>{width}}")
     text = " ".join(cells)
-    return f"{' '.join(headings)}\n{text}" if number == 0 else text
+    return f"{' '.join(headings)}\n{text}" if first else text

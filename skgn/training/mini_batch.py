@@ -15,12 +15,22 @@ second order, between the predictions before and after the step s D where the bl
 the curvature. It is kept below κ. With heavy-tailed columns or a batch of outliers the
 bound, not the schedule, sets the step.
 
+**Going on.** A schedule that has come to its end is not begun anew: large steps would
+throw away what annealing has gained. A fit that goes on from an earlier one
+(`warm_start`) takes over its velocity and curvature. From there on its steps have the
+constant size of a stream's, and the weights that it hands on are the running mean of
+:mod:`skgn.fitting.stream`. Log-loss after five calls of three epochs against one of
+fifteen, test rows of three tables (letter, electricity, pendigits; alpha = 1e-4): .192
+and .188, .457 and .451, .0077 and .0079; with the schedule begun anew it was .209, .461
+and .0159.
+
 A batch's objective is seen before the step that it leads to. The mean over an epoch
 stands for the objective of that epoch: it lags half an epoch behind the weights and, like
 any mean over samples, may rise.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from time import perf_counter
 
@@ -31,8 +41,9 @@ from skgn.model.evaluation import Evaluation
 from skgn.model.objective import BatchedObjective
 from skgn.steps.running_kronecker import RunningFactors
 from skgn.training.evidence import Evidence, effective_parameters
+from skgn.training.held_out import NONE, Validation
 from skgn.training.history import History
-from skgn.training.outcome import Observer, Outcome, tell
+from skgn.training.outcome import Interrupted, Observer, Outcome, tell
 from skgn.training.stopping import Stopping
 from skgn.typing import Array
 
@@ -118,7 +129,7 @@ class Descent:
     mean : ndarray or None
         Running mean of the weights, updated in place; None where none is kept.
     steps : int
-        Steps taken.
+        Steps taken, since the mean began where there is one.
     """
 
     theta: Array
@@ -126,6 +137,20 @@ class Descent:
     factors: RunningFactors
     mean: Array | None = None
     steps: int = 0
+
+    @property
+    def weights(self) -> Array:
+        """The weights that are handed on."""
+        return self.theta if self.mean is None else self.mean
+
+    def carried(self, carry: Callable[[Array], Array]) -> "Descent":
+        """Return a copy in other coordinates, where `carry` takes flat weights.
+
+        It has a running mean of its own. The factors are shared.
+        """
+        theta, velocity, mean = map(carry, (self.theta, self.velocity, self.weights))
+        steps = 0 if self.mean is None else self.steps  # those that the mean has seen
+        return replace(self, theta=theta, velocity=velocity, mean=mean, steps=steps)
 
     def run(
         self,
@@ -167,9 +192,8 @@ class Descent:
             part.recycle(here)
         if not np.all(np.isfinite(self.theta)):
             return None
-        means = dict(
-            zip(("objective", "cost", "gradient_norm"), sums / count, strict=True)
-        )
+        names = "objective", "cost", "gradient_norm"
+        means = dict(zip(names, (sums / count).tolist(), strict=True))
         return {**means, "step_length": float(np.linalg.norm(self.theta - before))}
 
 
@@ -200,10 +224,12 @@ def train_in_batches(
     stopping: Stopping,
     random_state: np.random.RandomState,
     block: int = 1,
-    validate: Callable[[Array], float] | None = None,
+    validate: Callable[[Array], Validation] | None = None,
     observer: Observer | None = None,
     evidence: Evidence | None = None,
+    start: float | None = None,
     schedule_of: Callable[[int], Schedule] = Schedule,
+    descent: Descent | None = None,
 ) -> Outcome:
     """Minimise the mean of `objective` over its batches from `theta`.
 
@@ -213,6 +239,7 @@ def train_in_batches(
     theta : ndarray
         Initial weights, flat.
     factors : RunningFactors
+        For a fit that begins.
     batch_size : int
         Rows of a batch, about.
     stopping : Stopping
@@ -221,10 +248,12 @@ def train_in_batches(
         Draws the batches and the signs of the output factors.
     block : int
         Rows that are looked up together.
-    validate, observer, evidence : optional
+    validate, observer, evidence, start : optional
         As for :func:`skgn.training.full_batch.train`, once per epoch.
     schedule_of : callable, optional
         Returns the schedule for a number of batches.
+    descent : Descent, optional
+        That of an earlier fit, which goes on. It changes.
 
     Returns
     -------
@@ -236,17 +265,25 @@ def train_in_batches(
     ------
     FloatingPointError
         If the objective is not finite at the initial weights.
+    Interrupted
+        With what was reached, for a KeyboardInterrupt after the first epoch.
     """
-    start = perf_counter()
+    start = perf_counter() if start is None else start
     m = objective.rows.shape[0]
     first = objective.batch(next(shuffled_batches(m, batch_size, random_state, block)))
     here = first.evaluate(theta)
     if not np.isfinite(here.value) or not np.all(np.isfinite(here.gradient)):
         raise FloatingPointError("the objective is not finite at the initial weights")
     total = max(round(m / batch_size), 1) * stopping.max_iter
-    schedule = schedule_of(total)
-    rates = (schedule.step(t) for t in range(total))
-    epochs = Epochs(objective, theta, factors, stopping, validate, evidence, here, start)
+    if descent is None:
+        descent = Descent(theta.copy(), np.zeros_like(theta), factors)
+        schedule, done = schedule_of(total), 0
+    else:
+        schedule, done = Schedule(None), descent.steps
+    rates = (schedule.step(done + t) for t in range(total))
+    epochs = Epochs(objective, descent, stopping, validate, evidence, here, start)
+    if stopping.reason is not None or total == 0:
+        epochs.look_at_curvature(here, random_state)
     first.recycle(here)
 
     def run(present: BatchedObjective) -> dict[str, float] | None:
@@ -256,33 +293,62 @@ def train_in_batches(
     return epochs.end(run, observer)
 
 
+@dataclass(frozen=True)
+class Epoch:
+    """Weights after an epoch, and what its batches have said.
+
+    Attributes
+    ----------
+    theta : ndarray
+        Flat.
+    means : dict of float
+        See :meth:`Descent.run`.
+    alpha : float
+        Penalty of the objective.
+    number : int
+        Counted from 1; 0 for the start.
+    """
+
+    theta: Array
+    means: dict[str, float]
+    alpha: float
+    number: int
+
+
 class Epochs:
     """A fit in mini-batches on its way: the last epoch, and the best one."""
 
     def __init__(
         self,
         objective: BatchedObjective,
-        theta: Array,
-        factors: RunningFactors,
+        descent: Descent,
         stopping: Stopping,
-        validate: Callable[[Array], float] | None,
+        validate: Callable[[Array], Validation] | None,
         evidence: Evidence | None,
         here: Evaluation,
         start: float,
     ):
-        self.objective, self.alpha = objective, objective.alpha
-        self.factors, self.stopping = factors, stopping
-        self.validate, self.evidence = validate, evidence
-        self.descent = Descent(theta.copy(), np.zeros_like(theta), factors)
+        self.objective = objective
+        self.descent, self.factors = descent, descent.factors
+        self.stopping, self.validate, self.evidence = stopping, validate, evidence
         self.start, self.history = start, History()
-        self.row = {
+        means = {
             "objective": here.value,
             "cost": here.cost,
             "gradient_norm": float(np.linalg.norm(here.gradient)),
         }
-        self.best, self.best_row, self.best_alpha = theta.copy(), self.row, self.alpha
-        self.validation = validate(theta) if validate else np.nan
-        stopping.start(here.cost, self.validation)
+        self.latest = Epoch(descent.weights.copy(), means, objective.alpha, 0)
+        self.best = self.latest
+        self.validation = validate(self.latest.theta) if validate else NONE
+        self.recorded = self.latest, self.best, 0  # and the number of rows
+        stopping.start(here.cost, self.validation.loss)
+
+    def look_at_curvature(
+        self, here: Evaluation, random_state: np.random.RandomState
+    ) -> None:
+        """Let the factors see a batch, where there will be no step."""
+        with suppress(np.linalg.LinAlgError):
+            self.factors.direction(here, random_state)
 
     def end(
         self,
@@ -290,15 +356,34 @@ class Epochs:
         observer: Observer | None,
     ) -> Outcome:
         """Run epochs, which return their means, until there is a reason to end."""
+        try:
+            self.iterate(run, observer)
+        except KeyboardInterrupt as interrupt:
+            self.latest, self.best, rows = self.recorded
+            del self.history.rows[rows:]
+            if rows < 2:
+                raise
+            self.stopping.reason = "interrupted"
+            raise Interrupted(self.outcome(), interrupt) from None
+        return self.outcome()
+
+    def iterate(
+        self,
+        run: Callable[[BatchedObjective], dict[str, float] | None],
+        observer: Observer | None,
+    ) -> None:
+        """Record, look for an end, and run an epoch."""
         stopping, history = self.stopping, self.history
         while True:
             history.append(
-                **self.row,
+                **self.latest.means,
                 damping=self.factors.damping,
-                alpha=self.alpha,
+                alpha=self.latest.alpha,
                 seconds=perf_counter() - self.start,
-                validation=self.validation,
+                validation_loss=self.validation.loss,
+                validation_score=self.validation.score,
             )
+            self.recorded = self.latest, self.best, len(history.rows)
             tell(observer, history, stopping, self.outcome)
             if stopping.reason is None and len(history.rows) > stopping.max_iter:
                 stopping.reason = "schedule"
@@ -309,40 +394,44 @@ class Epochs:
                 stopping.reason = "diverged"
                 break
             self.take_note(means)
-        return self.outcome()
 
     def take_note(self, means: dict[str, float]) -> None:
         """Look at the means of an epoch, and move the penalty for the next one."""
-        stopping, theta = self.stopping, self.descent.theta
-        self.row, self.alpha = means, self.objective.alpha
+        stopping, theta = self.stopping, self.descent.weights.copy()
+        number = len(self.history.rows)
+        self.latest = Epoch(theta, means, self.objective.alpha, number)
         stopping.cost_reached(means["cost"])
         if self.validate:
             self.validation = self.validate(theta)
-            is_best = stopping.validated(self.validation)
+            is_best = stopping.validated(self.validation.loss)
         else:
-            is_best = means["objective"] <= self.best_row["objective"]
+            is_best = means["objective"] <= self.best.means["objective"]
         if is_best:
-            self.best[:], self.best_row, self.best_alpha = theta, means, self.alpha
+            self.best = self.latest
         goes_on = stopping.reason is None and len(self.history.rows) < stopping.max_iter
         if self.evidence and goes_on:
             squared_norm = self.objective.network.weight_inner(theta, theta)
             spectra = self.factors.spectra
-            moved = self.evidence.next(self.alpha, spectra, squared_norm, means["cost"])
+            alpha = self.objective.alpha
+            moved = self.evidence.next(alpha, spectra, squared_norm, means["cost"])
             self.objective = replace(self.objective, alpha=moved)
 
     def outcome(self) -> Outcome:
         """Return the outcome if the fit ended here."""
-        theta, row, alpha = self.best, self.best_row, self.best_alpha
-        if self.stopping.reason != "diverged" and not self.validate:
-            # the schedule's end, not its lowest mean
-            theta, row, alpha = self.descent.theta, self.row, self.alpha
+        kept, reason = self.best, self.stopping.reason
+        if reason != "diverged" and not self.validate:
+            kept = self.latest  # the schedule's end, not its lowest mean
+        ended_well = reason not in ("diverged", "interrupted")
         return Outcome(
-            theta.copy(),
-            row["objective"],
-            row["cost"],
+            kept.theta,
+            kept.means["objective"],
+            kept.means["cost"],
             self.history.to_dict(),
             self.factors.damping,
-            self.stopping.reason,
-            alpha,
-            effective_parameters(self.factors.spectra, alpha),
+            reason,
+            kept.alpha,
+            effective_parameters(self.factors.spectra, kept.alpha),
+            kept.number,
+            len(self.history.rows) - 1,
+            self.descent if kept is self.latest and ended_well else None,
         )

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from skgn.training.history import History
 from skgn.training.stopping import Stopping
 from skgn.typing import Array
+
+if TYPE_CHECKING:
+    from skgn.training.mini_batch import Descent
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,12 @@ class Outcome:
     effective_parameters : float
         Number of well-determined parameters, by the curvature last seen; NaN where the
         step knows none.
+    best : int
+        Where in the history these weights are.
+    iterations : int
+        Number of iterations or epochs.
+    descent : Descent or None
+        What a fit in mini-batches may go on with, where its end is that of `theta`.
     """
 
     theta: Array
@@ -43,15 +53,43 @@ class Outcome:
     reason: str | None
     alpha: float
     effective_parameters: float
+    best: int = 0
+    iterations: int = 0
+    descent: "Descent | None" = None
 
     @classmethod
-    def nothing_to_fit(cls, damping: float, alpha: float, reason: str) -> "Outcome":
+    def nothing_to_fit(
+        cls, damping: float, alpha: float, reason: str, validated: bool
+    ) -> "Outcome":
         """Return the outcome of a fit without iterations, at cost zero."""
         history = History()
         values = {"gradient_norm": 0.0, "damping": damping, "alpha": alpha}
+        if validated:
+            values |= {"validation_loss": 0.0, "validation_score": 1.0}
         history.append(objective=0.0, cost=0.0, **values)
         table = history.to_dict()
         return cls(np.zeros(0), 0.0, 0.0, table, damping, reason, alpha, 0.0)
+
+
+class Interrupted(KeyboardInterrupt):
+    """A KeyboardInterrupt of a fit that has come some way.
+
+    Attributes
+    ----------
+    outcome : Outcome
+        With the best weights of the iterations before.
+    original : KeyboardInterrupt
+        The one that came.
+    """
+
+    def __init__(self, outcome: Outcome, original: KeyboardInterrupt):
+        super().__init__()
+        self.outcome, self.original = outcome, original
+
+
+def original_of(interrupt: KeyboardInterrupt) -> KeyboardInterrupt:
+    """Return the KeyboardInterrupt that came, of one that was passed on."""
+    return interrupt.original if isinstance(interrupt, Interrupted) else interrupt
 
 
 @dataclass(frozen=True)
@@ -61,18 +99,25 @@ class Progress:
     Attributes
     ----------
     values : dict of float
-        The row of the history; in the search for a penalty "alpha" and "held_out".
+        The row of the history; in the search for a penalty "alpha" and "held_out", at its
+        end "alpha".
     number, most : int
         Of this iteration or epoch, 0 for the start, and of the last one possible; of this
-        point of a search, and 0.
+        point of a search, or call of a stream, and 0.
     outcome : callable or None
         Returns the outcome if the fit ended here. None in the search for a penalty.
+    stage : {"search", "found", "kept", "fit", "stream"}
+        A penalty is kept if an earlier fit has found it.
+    first : bool
+        Whether it is the first of a fit or stream.
     """
 
     values: dict[str, float]
     number: int
     most: int
     outcome: Callable[[], Outcome] | None = None
+    stage: str = "fit"
+    first: bool = False
 
 
 #: Called after each iteration or epoch; returns True to end the fit.
@@ -89,5 +134,5 @@ def tell(
     if observer is None:
         return
     number, most = len(history.rows) - 1, stopping.max_iter
-    if observer(Progress(history.last, number, most, outcome)):
+    if observer(Progress(history.last, number, most, outcome, first=number == 0)):
         stopping.asked()

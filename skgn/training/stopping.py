@@ -28,6 +28,8 @@ The reasons, in the order in which they are looked for after each iteration or e
     As many iterations as allowed.
 ``"callback"``
     An observer has asked for it. What was found before it asked goes first.
+``"interrupted"``
+    A KeyboardInterrupt came after the first accepted iteration, or epoch.
 ``"single_class"``
     The rows hold one class only; nothing was to be fitted.
 """
@@ -49,14 +51,14 @@ class Stopping:
     max_iter : int
     tol : float
     cost_threshold : float or None
-    n_iter_no_change : int
+    n_iter_no_change : int or inf
         Accepted iterations without a new validation minimum.
     """
 
     max_iter: int
     tol: float
     cost_threshold: float | None = None
-    n_iter_no_change: int = 5
+    n_iter_no_change: float = 5
     reason: str | None = None
     _small_in_a_row: int = 0
     _best_validation: float = np.inf

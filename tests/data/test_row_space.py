@@ -102,3 +102,18 @@ def test_repeated_rows_do_not_add_dimensions():
     index = np.repeat(np.arange(5), repeats)
     two = RowSpace.of(make_inputs(X[index], columns), np.full(8, 1 / 8))
     assert_allclose(one.variances, two.variances, rtol=1e-9)
+
+
+def test_rows_of_next_to_no_weight_have_coordinates():
+    """The rows of U that are theirs hold nothing but rounding."""
+    X = np.random.default_rng(0).normal(size=(6, 20))
+    weights = np.array([1.0, 1e-60, 0.5, 1e-100, 1.0, 1e-12])
+    weights /= weights.sum()
+    inputs = make_inputs(X, Standardisation.none(20))
+    space = RowSpace.of(inputs, weights)
+    V = space.project(np.vstack([np.ones((1, 3)), X[:3].T]))
+    expected = 1 + X @ X[:3].T
+    heavy = weights > 1e-3
+    actual = space.inputs.product(V, np.empty((6, 3)))
+    assert_allclose(actual[heavy], expected[heavy], rtol=1e-10)
+    assert np.abs(space.inputs.tilde).max() < 10

@@ -1,5 +1,7 @@
 """alpha="auto": what a user sees of it."""
 
+from time import sleep
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -11,7 +13,7 @@ from sklearn.metrics import log_loss
 from sklearn.pipeline import make_pipeline
 
 from skgn import GaussNewtonMLPClassifier
-from skgn.fitting import penalty
+from skgn.fitting import fit, penalty
 from skgn.fitting.relaxation import FEWEST_ROWS, MOST_ROWS
 from skgn.training.evidence import INITIAL, LEAST, MOST
 from tests.problems import binary, digits, iris, multiclass, multilabel, wide
@@ -320,3 +322,29 @@ def test_linear_model_is_about_the_best_logistic_regression():
         for C in np.logspace(-4, 3, 15)
     )
     assert loss < 1.05 * best
+
+
+def test_what_is_told_of_a_search(capsys):
+    """Each penalty, the one found, and a fit at that one."""
+    X, y = multiclass(600)
+    model = GaussNewtonMLPClassifier((6,), random_state=0, verbose=True).fit(X, y)
+    lines = capsys.readouterr().out.splitlines()
+    points = len(model.alpha_path_["alpha"])
+    assert all("held-out log-loss" in line for line in lines[:points])
+    assert lines[points].split()[:3] == ["alpha", f"{model.alpha_:.2e}", "found;"]
+    assert lines[points + 1].split()[0] == "Iteration"
+    assert len(lines) == points + 2 + model.n_iter_ + 1
+    assert {line.split()[5] for line in lines[points + 2 :]} == {f"{model.alpha_:.2e}"}
+
+
+def test_seconds_include_the_search(monkeypatch):
+    """They count from the beginning of the fit."""
+    search = fit.search
+
+    def slow(*args):
+        sleep(0.2)
+        return search(*args)
+
+    monkeypatch.setattr(fit, "search", slow)
+    model = GaussNewtonMLPClassifier((6,), random_state=0, max_iter=1000)
+    assert model.fit(*multiclass(600)).history_["seconds"][0] > 0.2

@@ -34,7 +34,8 @@ HISTORY = {
     "gain_ratio",
     "step_length",
     "seconds",
-    "validation",
+    "validation_loss",
+    "validation_score",
 }
 
 
@@ -164,7 +165,7 @@ def test_more_penalty_gives_smaller_weights():
     """The norm of the weights falls with alpha."""
     X, y = multiclass()
     norms = []
-    for alpha in (1e-4, 1e-2, 1.0):
+    for alpha in (1e-4, 1e-2, 0.1):
         model = small(alpha=alpha).fit(X, y)
         layers = [model.coefs_[0] * model.scale_[:, None], *model.coefs_[1:]]
         norms.append(sum(np.sum(W**2) for W in layers))
@@ -360,7 +361,10 @@ def test_fitted_attributes(data):
     assert model.alpha_path_ is None  # too few rows to hold some out
     assert model.validation_scores_ is None
     assert model.damping_ > 0
-    assert np.isnan(model.history_["validation"]).all()
+    assert model.best_validation_score_ is None
+    assert model.best_iter_ == np.flatnonzero(model.history_["step_length"])[-1]
+    assert np.isnan(model.history_["validation_loss"]).all()
+    assert np.isnan(model.history_["validation_score"]).all()
 
 
 def test_history_as_a_table():

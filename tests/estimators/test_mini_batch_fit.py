@@ -1,8 +1,10 @@
 """Fits in mini-batches, by the estimator."""
 
+import pickle
+
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.datasets import make_classification
 from sklearn.exceptions import ConvergenceWarning
@@ -238,8 +240,9 @@ def test_early_stopping_keeps_the_best_pass(monkeypatch, given):
         model.fit(X, y)
         X_val, y_val = held_out[0].X, held_out[0].targets.ravel()
         assert len(y_val) == 60
-    scores = model.validation_scores_
+    scores = model.history_["validation_loss"]
     best = int(np.argmin(scores))
+    assert model.best_iter_ == best
     assert model.stop_reason_ == "validation"
     assert 0 < best == model.n_iter_ - model.n_iter_no_change
     assert model.loss_ == model.loss_curve_[best]
@@ -265,7 +268,7 @@ def test_validation_rows_are_not_trained_on(monkeypatch, given):
     one, other = fits
     assert one["loss_curve_"] == other["loss_curve_"]
     assert np.array_equal(one["mean_"], other["mean_"])
-    assert one["validation_scores_"] != other["validation_scores_"]
+    assert not np.array_equal(*(fit["history_"]["validation_loss"] for fit in fits))
 
 
 # Fits that fail or are interrupted
@@ -322,14 +325,14 @@ def test_a_fit_that_diverges_keeps_its_best_pass(monkeypatch, failure, validated
     # 9 batches of a pass: in the middle of the fifth
     calls = failing(monkeypatch, 4 * 9 + 4, failure)
     model = small(early_stopping=validated, max_iter=8)
-    with pytest.warns(ConvergenceWarning, match=r"stopped after 4 epochs.*standardize"):
+    with pytest.warns(ConvergenceWarning, match="stopped after 4 epochs.*Increase"):
         model.fit(X[:300], y[:300], **val)
     assert model.stop_reason_ == "diverged"
     assert model.n_iter_ == 4
     assert len(reports) == 5
     assert len(calls) <= 4 * 9 + 6  # at once, without the other batches of the pass
     assert model.loss_curve_ == expected.loss_curve_[:5]
-    curve = model.validation_scores_ if validated else model.loss_curve_
+    curve = model.history_["validation_loss"] if validated else model.loss_curve_
     best = int(np.argmin(curve))
     assert best > 0
     assert model.loss_ == model.loss_curve_[best]
@@ -354,27 +357,114 @@ def stop(D, here):
 
 
 @pytest.mark.parametrize("warm_start", [False, True])
-def test_an_interrupted_fit_leaves_the_estimator_as_it_was(monkeypatch, warm_start):
+def test_a_fit_interrupted_in_its_first_epoch_changes_nothing(monkeypatch, warm_start):
     """Weights, too, none of which is changed in place."""
     X, y = multiclass()
     model = small(warm_start=warm_start).fit(X, y)
     before, expected = dict(vars(model)), model.predict_proba(X)
-    calls = failing(monkeypatch, 11, stop)
+    calls = failing(monkeypatch, 7, stop)
     with pytest.raises(KeyboardInterrupt):
         model.fit(*multiclass(300, seed=1))
-    assert len(calls) == 12
+    assert len(calls) == 8
     assert vars(model).keys() == before.keys()
     assert all(vars(model)[name] is before[name] for name in before)
     assert np.array_equal(model.predict_proba(X), expected)
 
 
-def test_an_interrupted_first_fit_leaves_nothing(monkeypatch):
-    failing(monkeypatch, 11, stop)
+def test_a_first_fit_interrupted_in_its_first_epoch_leaves_nothing(monkeypatch):
+    failing(monkeypatch, 3, stop)
     model = small()
     before = dict(vars(model))
     with pytest.raises(KeyboardInterrupt):
         model.fit(*multiclass())
     assert vars(model) == before
+
+
+@pytest.mark.parametrize("validated", [False, True])
+def test_an_interrupted_fit_keeps_its_epochs(monkeypatch, validated):
+    """The weights of the last one, or of the best: no batch of the next one."""
+    X, y = multiclass(400)
+    val = {"X_val": X[300:], "y_val": y[300:]} if validated else {}
+    ends = [None]
+    run = mini_batch.Descent.run
+
+    def recording(self, *args):
+        means = run(self, *args)
+        ends.append(self.theta.copy())
+        return means
+
+    monkeypatch.setattr(mini_batch.Descent, "run", recording)
+    # 9 batches of an epoch: in the middle of the fourth
+    failing(monkeypatch, 3 * 9 + 4, stop)
+    model = small(early_stopping=validated, n_iter_no_change=np.inf)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X[:300], y[:300], **val)
+    assert model.stop_reason_ == "interrupted"
+    assert model.n_iter_ == 3 == len(ends) - 1
+    assert {len(column) for column in model.history_.values()} == {4}
+    kept = int(np.argmin(model.history_["validation_loss"])) if validated else 3
+    assert model.best_iter_ == kept > 0
+    above = np.concatenate([model.intercepts_[1][None], model.coefs_[1]])
+    assert np.array_equal(above.ravel(), ends[kept][-above.size :])
+
+
+# Going on
+
+
+def test_pieces_are_as_good_as_the_whole():
+    """Five calls of three epochs, against one of fifteen."""
+    X, y = digits()
+    rng = np.random.default_rng(0)
+    order = rng.permutation(len(y))
+    train, test = order[:1200], order[1200:]
+    noisy = X + 4 * rng.normal(size=X.shape)
+    options = {"alpha": "auto", "hidden_layer_sizes": (30,)}
+    whole = small(**options).fit(noisy[train], y[train])
+    pieces = small(**options, warm_start=True, max_iter=3)
+    losses = [
+        log_loss(y[test], pieces.fit(noisy[train], y[train]).predict_proba(noisy[test]))
+        for _ in range(5)
+    ]
+    expected = log_loss(y[test], whole.predict_proba(noisy[test]))
+    assert losses[-1] < 1.05 * expected < losses[0]
+
+
+def test_a_penalty_that_was_found_is_kept():
+    """No other is searched for, until one is asked for; nor after pickling."""
+    X, y = multiclass(500)
+    model = small(alpha="auto", warm_start=True, max_iter=2).fit(X, y)
+    alpha, path = model.alpha_, model.alpha_path_
+    copy = pickle.loads(pickle.dumps(model))
+    for fitted in (model, copy):
+        fitted.fit(X[:450], y[:450])
+        assert fitted.alpha_ == alpha
+        assert_array_equal(fitted.alpha_path_["alpha"], path["alpha"])
+        assert fitted.n_iter_ == 2
+    assert_array_equal(model.coefs_[0], copy.coefs_[0])
+    assert model.set_params(alpha=0.5 * alpha).fit(X, y).alpha_path_ is None
+    model.set_params(alpha="auto").fit(X[:450], y[:450])
+    assert model.alpha_path_ is not None
+    assert model.alpha_ != alpha
+
+
+@pytest.mark.parametrize("n", [8, 300])
+def test_going_on_begins_where_the_last_fit_ended(n):
+    """In other rows with other statistics, too: the same function to begin with."""
+    X, y = multiclass(400, n=8)
+    if n > 8:  # columns that are not rotated
+        X = np.hstack([X, np.random.default_rng(0).normal(size=(400, n - 8))])
+    model = small(warm_start=True, max_iter=4).fit(X, y)
+    before = model.decision_function(X)
+    model.set_params(cost_threshold=1e9).fit(1.2 * X[100:] + 0.3, y[100:])
+    assert model.n_iter_ == 0
+    assert_allclose(model.decision_function(X), before, atol=1e-8)
+
+
+def test_what_is_gone_on_with_is_kept_for_a_warm_start_alone():
+    """Otherwise a fit is as small as before."""
+    X, y = multiclass(400)
+    assert small().fit(X, y)._fitted.descent is None
+    assert small(warm_start=True).fit(X, y)._fitted.descent is not None
 
 
 # What random_state decides

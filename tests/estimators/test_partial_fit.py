@@ -280,3 +280,36 @@ def test_a_stream_of_letters_is_as_good_as_a_fit(dtype):
     expected = fit.score(X[test], y[test])
     assert expected > 0.92
     assert abs(stream.score(X[test], y[test]) - expected) < 0.01
+
+
+# What is kept, and told
+
+
+def test_a_stream_after_a_fit_keeps_its_history():
+    """With an entry for each call behind those of the iterations."""
+    X, y = multiclass(400)
+    model = small().fit(X, y)
+    iterations, curve = model.n_iter_, model.loss_curve_
+    seconds = model.history_["seconds"]
+    for calls in (1, 2):
+        model.partial_fit(X, y)
+        assert model.n_iter_ == iterations + calls
+        assert len(model.loss_curve_) == len(curve) + calls
+        assert model.loss_curve_[: len(curve)] == curve
+        assert model.best_iter_ == model.n_iter_
+        assert {len(column) for column in model.history_.values()} == {len(curve) + calls}
+        assert np.all(np.diff(model.history_["seconds"]) >= 0)
+    assert np.array_equal(model.history_["seconds"][: len(curve)], seconds)
+    assert model.fit(X, y).n_iter_ == iterations
+
+
+def test_verbose(capsys):
+    """A line for each call, under one heading."""
+    model = small(verbose=True)
+    for _ in range(3):
+        model.partial_fit(X, Y, range(4))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:3] == ["Iteration", "Objective", "Cost"]
+    assert [line.split()[0] for line in lines[1:]] == ["1", "2", "3"]
+    model.set_params(verbose=False).partial_fit(X, Y)
+    assert capsys.readouterr().out == ""

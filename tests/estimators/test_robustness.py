@@ -7,9 +7,6 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
 from skgn import GaussNewtonMLPClassifier
-from skgn.model.network import Network
-from skgn.model.objective import Objective
-from skgn.steps.kronecker import KroneckerStep
 from tests.problems import DATA, binary, iris, multiclass, multilabel, separable, wide
 
 METHODS = ["predict", "predict_proba", "predict_log_proba", "decision_function"]
@@ -299,7 +296,7 @@ def test_absurd_validation_rows(dtype, as_sparse):
     absurd[::3] *= 1e300 if dtype == "float64" else 1e35
     absurd = sparse.csr_array(absurd) if as_sparse else absurd
     model = small(early_stopping=True).fit(X.astype(dtype), y, X_val=absurd, y_val=y)
-    assert np.isfinite(model.validation_scores_).all()
+    assert np.isfinite(model.history_["validation_loss"]).all()
 
 
 # Sparse, memory-mapped and differently laid out
@@ -493,87 +490,6 @@ def test_weights_of_very_different_size(dtype):
     assert_sound(model, X)
     expected = small().fit(X[:60], y[:60])
     assert abs(model.score(X[:60], y[:60]) - expected.score(X[:60], y[:60])) < 0.05
-
-
-# Interrupted and failing fits
-
-
-def interrupt(monkeypatch, owner, name, error, after):
-    """Let a method raise after a number of calls; return the calls so far."""
-    original, calls = getattr(owner, name), []
-
-    def wrapper(*args, **kwargs):
-        calls.append(name)
-        if len(calls) > after:
-            raise error
-        return original(*args, **kwargs)
-
-    monkeypatch.setattr(owner, name, wrapper)
-    return calls
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, RuntimeError])
-@pytest.mark.parametrize("warm_start", [False, True])
-def test_an_interrupted_refit_leaves_the_earlier_fit(monkeypatch, warm_start, error):
-    """The exception goes through, and every attribute is what it was."""
-    X, y = multiclass()
-    model = small(warm_start=warm_start, alpha=1e-6).fit(X, y)
-    before = dict(vars(model))
-    arrays = [array.copy() for array in (*model.coefs_, *model.intercepts_)]
-    expected = model.predict_proba(X)
-    with monkeypatch.context() as patch:
-        calls = interrupt(patch, Objective, "evaluate", error, after=2)
-        with pytest.raises(error):
-            other = multiclass(seed=1)
-            model.set_params(tol=1e-8).fit(*other)
-        assert len(calls) == 3
-    model.set_params(tol=before["tol"])
-    assert vars(model).keys() == before.keys()
-    assert all(vars(model)[name] is before[name] for name in before)
-    for array, copy in zip((*model.coefs_, *model.intercepts_), arrays, strict=True):
-        assert_array_equal(array, copy)
-    assert_array_equal(model.predict_proba(X), expected)
-
-
-def test_an_interrupted_first_fit_leaves_nothing(monkeypatch):
-    """An estimator that was never fitted stays unfitted."""
-    model = small()
-    before = dict(vars(model))
-    interrupt(monkeypatch, Network, "jacobian_products", KeyboardInterrupt, after=1)
-    with pytest.raises(KeyboardInterrupt):
-        model.fit(*multiclass())
-    assert vars(model) == before
-
-
-def test_a_failing_eigensolver_does_not_end_the_fit(monkeypatch):
-    """Where a factorisation fails, damping grows and the fit goes on."""
-    X, y = multiclass()
-    eigh, calls = np.linalg.eigh, []
-
-    def failing(matrix):
-        calls.append(len(matrix))
-        if 4 <= len(calls) <= 6:
-            raise np.linalg.LinAlgError("did not converge")
-        return eigh(matrix)
-
-    monkeypatch.setattr(np.linalg, "eigh", failing)
-    model = small().fit(X, y)
-    assert len(calls) > 6
-    assert model.stop_reason_ == "converged"
-    assert np.any(np.diff(model.history_["damping"]) > 0)
-    assert_sound(model, X)
-
-
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_damping_at_its_ceiling_warns(monkeypatch):
-    """Where no step can be found the fit says so and keeps its weights."""
-    interrupt(monkeypatch, KroneckerStep, "propose", np.linalg.LinAlgError(), after=3)
-    X, y = multiclass()
-    with pytest.warns(match="no step of any size"):
-        model = small().fit(X, y)
-    assert model.stop_reason_ == "damping"
-    assert model.loss_ < model.loss_curve_[0]
-    assert_sound(model, X)
 
 
 def test_multilabel_with_few_rows():

@@ -496,7 +496,7 @@ def test_early_stopping(solver, safeguard):
     X, y = multiclass(m=300)
     options = {"early_stopping": True, "alpha": 0.0, "tol": 0.0, **solver}
     model = small((8,), safeguard=safeguard, **options).fit(X, y)
-    scores = np.array(model.validation_scores_)
+    scores = np.array(model.history_["validation_loss"])
     assert_sound(model, X)
     best = scores.argmin()
     assert model.loss_ == pytest.approx(model.loss_curve_[best], rel=1e-12)

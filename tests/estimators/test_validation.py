@@ -43,13 +43,17 @@ def test_best_weights_of_given_rows(data, as_sparse):
     if as_sparse:
         X, X_val = sparse.csr_array(X), sparse.csr_array(X_val)
     model = small().fit(X, y, X_val=X_val, y_val=y_val)
-    scores = np.array(model.validation_scores_)
+    losses = model.history_["validation_loss"]
     assert model.stop_reason_ == "validation"
-    assert_array_equal(scores, model.history_["validation"])
-    assert len(scores) == model.n_iter_ + 1
-    assert loss_of(model, X_val, y_val) == pytest.approx(scores.min(), rel=1e-8)
-    assert scores.argmin() < model.n_iter_
-    best = scores.argmin()
+    assert len(losses) == model.n_iter_ + 1
+    assert loss_of(model, X_val, y_val) == pytest.approx(losses.min(), rel=1e-8)
+    assert losses.argmin() < model.n_iter_
+    best = losses.argmin()
+    assert model.best_iter_ == best
+    assert_array_equal(model.validation_scores_, model.history_["validation_score"])
+    accuracy = model.score(X_val, y_val)
+    assert model.validation_scores_[best] == pytest.approx(accuracy, rel=1e-12)
+    assert model.best_validation_score_ == max(model.validation_scores_) > 0.3
     assert model.loss_ == pytest.approx(model.loss_curve_[best], rel=1e-12)
     assert model.best_loss_ is None
 
@@ -64,10 +68,14 @@ def test_validation_weights(data):
     )
     index = np.repeat(np.arange(len(y_val)), repeats)
     repeated = small().fit(X, y, X_val=X_val[index], y_val=y_val[index])
-    assert_allclose(weighted.validation_scores_, repeated.validation_scores_, rtol=1e-10)
+    assert_allclose(
+        weighted.history_["validation_loss"],
+        repeated.history_["validation_loss"],
+        rtol=1e-10,
+    )
     assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), rtol=1e-10)
     best = loss_of(weighted, X_val, y_val, repeats)
-    assert best == pytest.approx(min(weighted.validation_scores_), rel=1e-8)
+    assert best == pytest.approx(min(weighted.history_["validation_loss"]), rel=1e-8)
 
 
 def test_validation_rows_do_not_enter_the_fit():
@@ -81,7 +89,9 @@ def test_validation_rows_do_not_enter_the_fit():
         two.fit(X, y, X_val=1e3 * X_val, y_val=y_val)
     assert_array_equal(one.mean_, two.mean_)
     assert_array_equal(one.loss_curve_, two.loss_curve_)
-    assert one.validation_scores_ != two.validation_scores_
+    assert not np.array_equal(
+        one.history_["validation_loss"], two.history_["validation_loss"]
+    )
 
 
 def test_patience():
@@ -91,9 +101,20 @@ def test_patience():
         model = small(n_iter_no_change=patience)
         model.fit(X, y, X_val=X_val, y_val=y_val)
         accepted = model.history_["step_length"] > 0
-        best = np.argmin(model.validation_scores_)
+        best = np.argmin(model.history_["validation_loss"])
         assert accepted[best + 1 :].sum() == patience
     assert model.stop_reason_ == "validation"
+
+
+def test_endless_patience():
+    """The weights of the best iteration, after all of them."""
+    X, y, X_val, y_val = halves(binary)
+    model = small(n_iter_no_change=np.inf, alpha=1e-2, tol=1e-3)
+    model.fit(X, y, X_val=X_val, y_val=y_val)
+    assert model.stop_reason_ == "converged"
+    losses = model.history_["validation_loss"]
+    assert loss_of(model, X_val, y_val) == pytest.approx(losses.min(), rel=1e-8)
+    assert model.best_iter_ == losses.argmin() < model.n_iter_ - 5
 
 
 @pytest.mark.parametrize("data", DATA)
@@ -104,9 +125,10 @@ def test_split(data):
         small(random_state=seed, validation_fraction=0.3).fit(X, y) for seed in (0, 0, 1)
     )
     assert one.stop_reason_ == "validation"
-    assert np.isfinite(one.validation_scores_).all()
+    assert np.isfinite(one.history_["validation_loss"]).all()
     assert_array_equal(one.predict_proba(X), two.predict_proba(X))
-    assert one.validation_scores_ != other.validation_scores_
+    seen = [set(model.history_["validation_loss"]) for model in (one, other)]
+    assert seen[0] != seen[1]
 
 
 def spy_on_split(monkeypatch, model, X, y, weights=None):
@@ -193,10 +215,11 @@ def test_string_labels_in_validation_rows():
     model = small().fit(X, names[y], X_val=X_val[few], y_val=names[y_val[few]])
     expected = small().fit(X, y, X_val=X_val[few], y_val=y_val[few])
     assert_allclose(
-        min(model.validation_scores_), loss_of(model, X_val[few], names[y_val[few]])
+        min(model.history_["validation_loss"]),
+        loss_of(model, X_val[few], names[y_val[few]]),
     )
     assert set(model.classes_) == set(names)
-    assert len(expected.validation_scores_) > 1
+    assert len(expected.history_["validation_loss"]) > 1
 
 
 def test_early_stopping_generalises_better():
@@ -214,7 +237,7 @@ def test_wide_rows_with_a_validation_set():
     X32, X_val32 = X.astype(np.float32), X_val.astype(np.float32)
     model = small().fit(X32, y, X_val=X_val32, y_val=y_val)
     assert loss_of(model, X_val32, y_val) == pytest.approx(
-        min(model.validation_scores_), rel=1e-4
+        min(model.history_["validation_loss"]), rel=1e-4
     )
 
 

@@ -176,7 +176,7 @@ def test_held_out_samples_are_taken_in_place_of_a_split():
     start = Start(np.random.RandomState(0))
     given = settings("early stopping")
     fitted = fit(given, samples.take(np.arange(100, 450)), targets, start, others)
-    validation = fitted.outcome.history["validation"]
+    validation = fitted.outcome.history["validation_loss"]
     assert loss(fitted, others) == pytest.approx(validation.min(), rel=1e-8)
 
 
@@ -197,17 +197,21 @@ def test_an_observer_is_told_of_each_turn(mode):
     """First of the points of a search, without a fit; then of rows of the history."""
     told = []
     final = run(mode, lambda progress, fitted: told.append((progress, fitted)))
-    points = [progress for progress, fitted in told if fitted is None]
-    turns = [progress for progress, fitted in told if fitted is not None]
-    assert [progress for progress, _ in told] == [*points, *turns]
+    points, found, turns = (
+        [progress for progress, _ in told if progress.stage == stage]
+        for stage in ("search", "found", "fit")
+    )
+    assert [progress for progress, _ in told] == [*points, *found, *turns]
+    assert all((fitted is None) == (p.stage != "fit") for p, fitted in told)
     history, most = final.outcome.history, MODES[mode]["max_iter"]
     assert [turn.number for turn in turns] == list(range(len(history["cost"])))
     assert {turn.most for turn in turns} == {most}
     for name, column in history.items():
         assert_array_equal([turn.values[name] for turn in turns], column)
     if not mode.startswith("auto"):
-        assert points == []
+        assert points == found == []
         return
+    assert [progress.values for progress in found] == [{"alpha": final.outcome.alpha}]
     for name, own in {"alpha": "alpha", "log_loss": "held_out"}.items():
         told = [point.values[own] for point in points]
         assert_array_equal(told, final.alpha_path[name])
@@ -252,7 +256,7 @@ def test_an_observer_may_end_the_fit(mode):
     for a, b in zip(final.predictor.layers, seen[-1].predictor.layers, strict=True):
         assert_array_equal(a, b)
     if mode == "early stopping":
-        best = final.outcome.history["validation"].argmin()
+        best = final.outcome.history["validation_loss"].argmin()
         assert final.outcome.cost == final.outcome.history["cost"][best]
     else:
         assert final.outcome.cost == final.outcome.history["cost"][-1]

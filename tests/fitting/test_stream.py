@@ -14,7 +14,7 @@ from tests import oracles
 
 def columns(seed):
     rng = np.random.default_rng(seed)
-    return Standardisation(rng.normal(size=3) * 5, rng.uniform(0.1, 10, 3))
+    return Standardisation(rng.normal(size=3) * 5, rng.uniform(1, 2, 3))
 
 
 def outputs(V, by, X):
@@ -35,6 +35,16 @@ def test_in_columns_keeps_the_function_of_raw_columns(dtype):
     assert_allclose(in_columns(moved, new, old), V, atol=tolerance)
 
 
+def test_in_columns_bounds_what_was_not_learned():
+    """Columns that grow more than twice, or go far away, do not carry weights along."""
+    V = np.array([[0.5], [1.0], [1.0], [1.0]])
+    old = Standardisation(np.zeros(3), np.ones(3))
+    new = Standardisation(np.array([0, 0, 1e9]), np.array([1.5, 1e6, 1.0]))
+    assert_allclose(in_columns(V, old, new), [[20.5], [1.5], [2.0], [1.0]])
+    back = in_columns(V, new, Standardisation(np.zeros(3), np.array([1.5, 1.0, 1e-6])))
+    assert_allclose(back, [[-19.5], [1.0], [1e-6], [1e-6]])
+
+
 def test_moved_re_expresses_weights_mean_and_velocity():
     """The network's outputs at θ and θ̄, and at θ + v: velocity is a difference."""
     rng = np.random.default_rng(0)
@@ -49,10 +59,12 @@ def test_moved_re_expresses_weights_mean_and_velocity():
     stream.descent.mean[:] = rng.normal(size=network.size)
     before = deepcopy(stream)
     more = first.merged(
-        ColumnStatistics.of(5 + 3 * rng.normal(size=(30, 3)), np.ones(30), products=True)
+        ColumnStatistics.of(
+            1 + 1.2 * rng.normal(size=(30, 3)), np.ones(30), products=True
+        )
     )
     new = more.standardisation("float64")
-    moved = stream.moved(network, more, new, np.array([0.7, 0.3]))
+    moved = stream.moved(network, more, new, np.array([0.7, 0.3]), np.zeros(3, bool))
     assert_allclose(moved.mean_target, [0.5, 0.5])  # 20 rows and 30
     assert moved.columns is new
     assert moved.statistics is more

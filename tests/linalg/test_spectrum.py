@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from skgn.linalg.kronecker import Factor
-from skgn.linalg.spectrum import BlockSpectrum, shrunk_sum, without_first
+from skgn.linalg.spectrum import BlockSpectrum, shrunk_sum, spectra_of, without_first
 from skgn.linalg.tridiagonal import Tridiagonal
 
 
@@ -78,3 +78,12 @@ def test_limits():
     assert shrunk_sum(spectra, 1e12) < 1e-9
     exact = BlockSpectrum(np.array([1.0, 0.0]), np.array([2.0]))
     assert exact.shrunk_sum(0.0) == 1
+
+
+@pytest.mark.parametrize("bad", [np.inf, np.nan, 1e200])
+def test_spectra_that_are_not_finite_are_not_known(bad):
+    """Nor are those of the other blocks then: their sum would mean nothing."""
+    sound = np.diag([1.0, 2.0, 3.0])
+    wrong = np.array([[1.0, bad, bad], [bad, bad, 1.0], [bad, 1.0, 2.0]])
+    assert len(spectra_of([(sound, sound), (sound, sound)])) == 2
+    assert spectra_of([(sound, sound), (wrong, sound)]) == []

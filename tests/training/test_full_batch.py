@@ -15,6 +15,7 @@ from skgn.thread.plain import PlainStep
 from skgn.thread.sequential import SequentialEquations
 from skgn.training.damping import CEILING, GainRatioDamping
 from skgn.training.full_batch import train
+from skgn.training.held_out import Validation
 from skgn.training.stopping import Stopping
 from tests.problems import LOSSES, network_cases
 from tests.problems import case as draw_case
@@ -212,13 +213,13 @@ def test_validation_returns_the_best_weights():
 
     def validate(theta):
         seen.append((other.value_at(theta), theta.copy()))
-        return seen[-1][0]
+        return Validation(seen[-1][0], 0.5)
 
     outcome = run(case, validate=validate, max_iter=200, n_iter_no_change=4)
     assert outcome.reason == "validation"
     values = np.array([value for value, _ in seen])
     accepted = ~rejected_turns(outcome)
-    assert_array_equal(outcome.history["validation"][accepted], values)
+    assert_array_equal(outcome.history["validation_loss"][accepted], values)
     best = values.argmin()
     assert len(values) - 1 - best == 4
     assert_array_equal(outcome.theta, seen[best][1])
@@ -451,7 +452,7 @@ def test_validation_of_unguarded_steps():
 
     def validate(theta):
         seen.append((other.value_at(theta), theta.copy()))
-        return seen[-1][0]
+        return Validation(seen[-1][0], 0.5)
 
     stopping = Stopping(max_iter=60, tol=0.0, n_iter_no_change=4)
     step = thread_step(case, "joint")

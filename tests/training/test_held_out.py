@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.metrics import accuracy_score, r2_score
 
 from skgn.data.columns import Standardisation
 from skgn.data.inputs import DenseInputs
@@ -35,6 +36,15 @@ def expected_losses(case):
     return np.array([oracles.loss_row(case.loss, *pair) for pair in pairs])
 
 
+def expected_score(case):
+    """Return scikit-learn's score of the rows."""
+    Z, weights = oracles.outputs(*case.rows), {"sample_weight": case.weights}
+    if case.loss == "squared":
+        return r2_score(case.targets, Z, **weights)
+    labels = Z.argmax(axis=1) if case.loss == "multinomial" else (Z > 0).astype(int)
+    return accuracy_score(case.targets, labels, **weights)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_losses(name):
     """Row by row, and their mean under weights."""
@@ -43,7 +53,9 @@ def test_losses(name):
     rows = held_out(case)
     assert_allclose(rows.losses(case.theta), expected, rtol=1e-10, atol=1e-14)
     mean = case.weights @ expected / case.weights.sum()
-    assert rows.log_loss(case.theta) == pytest.approx(mean, rel=1e-12)
+    loss, score = rows.judge(case.theta)
+    assert loss == pytest.approx(mean, rel=1e-12)
+    assert score == pytest.approx(expected_score(case), rel=1e-12)
     if len(expected) > 1:
         assert abs(mean - expected.mean()) > 1e-6 * mean
 

@@ -32,8 +32,8 @@ def test_lines_are_aligned():
     lines = []
     for number, value in enumerate((1.0, 1e-12, 1e12)):
         history.append(objective=value, cost=value, gain_ratio=0.5)
-        lines += line(history.last, number).split("\n")
+        lines += line(history.last, number, first=number == 0).split("\n")
     assert len(lines) == 4
     assert len({len(line) for line in lines}) == 1
-    assert "objective" in lines[0] and "validation" in lines[0]
+    assert "Objective" in lines[0] and "Validation" in lines[0]
     assert lines[1].split()[0] == "0" and lines[3].split()[0] == "2"

@@ -9,6 +9,7 @@ from skgn.model.losses import Multinomial
 from skgn.model.network import Network
 from skgn.model.objective import BatchedObjective
 from skgn.steps.running_kronecker import RunningFactors
+from skgn.training.held_out import Validation
 from skgn.training.mini_batch import (
     LARGEST_STEP,
     STREAM_RISE,
@@ -166,7 +167,7 @@ def test_validation_keeps_the_best_pass():
 
     def validate(theta):
         seen.append(theta.copy())
-        return abs(len(seen) - 4.0)
+        return Validation(abs(len(seen) - 4.0), 0.5)
 
     outcome = train_in_batches(
         objective,
