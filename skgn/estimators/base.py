@@ -339,6 +339,8 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
         weights = check_sample_weight(sample_weight_val, X_val, "sample_weight_val")
         weights = moderate(weights)
         values, weights = self._encoded_validation(targets, y_val, weights)
+        if not weights.any():
+            raise ValueError("class_weight leaves no sample of X_val a weight.")
         return Samples(as_csr_array(X_val), values, weights).positive()
 
     # Fitted attributes.

@@ -322,3 +322,12 @@ def test_a_refused_refit_keeps_the_fit():
     refused(model, "X_val", X[:, :3], Y, X_val=X)
     assert vars(model) == before
     assert np.array_equal(model.predict_proba(X), expected)
+
+
+def test_class_weight_that_leaves_no_validation_sample():
+    """There would be nothing to stop by."""
+    X, y = binary()
+    model = GaussNewtonMLPClassifier((4,), early_stopping=True, class_weight={0: 0.0})
+    with pytest.raises(ValueError, match="class_weight leaves no sample of X_val"):
+        model.fit(X, y, X_val=X[y == 0], y_val=y[y == 0])
+    assert not hasattr(model, "coefs_")
