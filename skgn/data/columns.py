@@ -220,7 +220,8 @@ class ColumnStatistics:
         row_weights : ndarray of shape (m,)
             Not negative.
         unit : ndarray of shape (n,), optional
-            That of the statistics they will be merged into; by default their own.
+            That of the statistics they will be merged into, which grows where values are
+            far larger; by default their own.
         total : float, optional
             Sum of the weights, where it is known exactly.
         products : bool
@@ -237,21 +238,22 @@ class ColumnStatistics:
         size = check_sizes(lowest, highest, X.dtype)
         if unit is None:
             unit = np.where(size > 0, size, 1.0)
+        else:
+            unit = np.where(size > SAFE_SIZE * unit, size, unit)
         lowest, highest = lowest / unit, highest / unit
         mean = np.zeros(X.shape[1])
         for rows in row_chunks(*X.shape):
             mean += scaled_sum(X[rows], weights[rows], unit)
         # rounding must not carry the mean out of the column's range
         mean = np.clip(mean / total, lowest, highest)
-        moments = np.zeros(X.shape[1])
-        for rows in row_chunks(*X.shape):
-            moments += centred_squares(X[rows], weights[rows], unit, mean)
-        far = np.abs(mean) > FAR * np.sqrt(moments / total)
+        products = products and X.shape[1] <= LARGEST_MOMENTS
+        moments = centred_moments(X, weights, unit, mean, products)
+        far = np.abs(mean) > FAR * np.sqrt(diagonal(moments) / total)
         if far.any():
             mean[far] += centred_mean(X, far, weights / total, unit[far], mean[far])
             mean = np.clip(mean, lowest, highest)
-        if products and X.shape[1] <= LARGEST_MOMENTS:
-            moments = centred_products(X, weights, unit, mean)
+            if products:  # squares hardly change, but the mean's error is in all products
+                moments = centred_moments(X, weights, unit, mean, products)
         common = common_scale(X, weights)
         return cls(X.shape[0], total, unit, mean, lowest, highest, moments, common)
 
@@ -263,37 +265,29 @@ class ColumnStatistics:
         ColumnError
             If values are too large.
         """
-        size = check_sizes(*column_range(X, row_weights), X.dtype)
-        # values of a size that the unit was not made for would overflow
-        unit = np.where(size > SAFE_SIZE * self.unit, size, self.unit)
         products = self.moments.ndim == 2
-        more = ColumnStatistics.of(X, row_weights, unit, products=products)
-        return self.in_unit(unit).merged(more)
+        more = ColumnStatistics.of(X, row_weights, self.unit, products=products)
+        return self.in_unit(more.unit).merged(more)
 
     def in_unit(self, unit: Array) -> "ColumnStatistics":
         """Return the statistics in larger units."""
         if np.array_equal(unit, self.unit):
             return self
         ratio = self.unit / unit
-        moments = self.moments * ratio**2
-        if self.moments.ndim == 2:
-            moments = self.moments * ratio * ratio[:, None]
-        lowest, highest = self.lowest * ratio, self.highest * ratio
+        other_side = ratio if self.moments.ndim == 1 else ratio[:, None]
         return replace(
             self,
             unit=unit,
             mean=self.mean * ratio,
-            lowest=lowest,
-            highest=highest,
-            moments=moments,
+            lowest=self.lowest * ratio,
+            highest=self.highest * ratio,
+            moments=self.moments * ratio * other_side,
         )
 
     def hidden(self, lowest: Array, highest: Array) -> NDArray[np.bool_]:
         """Return which columns have deviations far beyond bounds in the unit of X."""
         half = (highest - lowest) / 2 / self.unit
-        squares = self.moments if self.moments.ndim == 1 else np.diag(self.moments)
-        deviation = np.sqrt(np.maximum(squares, 0) / self.total)
-        return deviation > FORGOTTEN * half
+        return self.deviation > FORGOTTEN * half
 
     def forgetting(
         self, which: NDArray[np.bool_], lowest: Array, highest: Array
@@ -331,17 +325,20 @@ class ColumnStatistics:
         )
 
     @property
+    def deviation(self) -> Array:
+        """Standard deviation of the columns."""
+        return np.sqrt(np.maximum(diagonal(self.moments), 0) / self.total)
+
+    @property
     def mean_weight(self) -> float:
         """Mean weight of the rows so far."""
         return self.total / self.count
 
     def standardisation(self, dtype: Any) -> Standardisation:
         """Return the centre and scale of the columns, by the rule for a whole X."""
-        squares = self.moments if self.moments.ndim == 1 else np.diag(self.moments)
-        deviation = np.sqrt(np.maximum(squares, 0) / self.total)
         size = np.maximum(np.abs(self.lowest), np.abs(self.highest))
         reach = np.maximum(self.highest - self.mean, self.mean - self.lowest)
-        scale = scale_of(deviation, reach, size, dtype, self.common, self.unit)
+        scale = scale_of(self.deviation, reach, size, dtype, self.common, self.unit)
         return Standardisation(self.mean * self.unit, scale)
 
     def factor(self, columns: Standardisation, dtype: Any) -> Factor:
@@ -474,14 +471,28 @@ def centred_squares(X: Any, weights: Array, unit: Array, mean: Array) -> Array:
     return squares
 
 
-def centred_products(X: Any, weights: Array, unit: Array, mean: Array) -> Array:
-    """Return ``sum_i w_i c_i c_i'`` with ``c_i = x_i / unit - mean``, float64."""
-    products = np.zeros((len(unit), len(unit)))
-    root = np.sqrt(weights)[:, None]
+def centred_moments(
+    X: Any, weights: Array, unit: Array, mean: Array, products: bool
+) -> Array:
+    """Return the weighted sum of ``c_i c_i'``, ``c_i = x_i / unit - mean``, float64.
+
+    Or of the squares of its entries alone.
+    """
+    n = len(unit)
+    moments = np.zeros((n, n) if products else n)
     for rows in row_chunks(*X.shape):
-        part = X[rows].toarray() if sparse.issparse(X) else X[rows]
-        products += gram(root[rows] * (part / unit - mean))
-    return products
+        part, w = X[rows], weights[rows]
+        if products:
+            part = part.toarray() if sparse.issparse(part) else part
+            moments += gram(np.sqrt(w)[:, None] * (part / unit - mean))
+        else:
+            moments += centred_squares(part, w, unit, mean)
+    return moments
+
+
+def diagonal(moments: Array) -> Array:
+    """Return the squares among moments."""
+    return moments if moments.ndim == 1 else np.diag(moments)
 
 
 def weights_of_zeros(X: sparse.csr_array, weights: Array) -> Array:

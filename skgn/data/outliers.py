@@ -20,9 +20,9 @@ Columns that are zero in 99 % of the rows have d = 0, and both rules leave them 
 
 With 5 columns, 200 rows to a chunk and one cell of 1e6 in the first, accuracy after ten
 chunks is .94, as on clean chunks, where it was .75. With three cells, or one in a column
-of zeros, it is the same. Three tables with heavy tails (spam,
-page blocks, shuttle) lost nothing by it. With the distance that half the rows keep, or
-95 %, page blocks did: their log-loss rose from .116 to .167, and to .130.
+of zeros, it is the same. Three tables with heavy tails (spam, page blocks, shuttle) lost
+nothing by it. With the distance that half the rows keep, or 95 %, page blocks did: their
+log-loss rose from .116 to .167, and to .130.
 """
 
 from typing import Any

@@ -79,6 +79,9 @@ ADVICE = {
     ),
 }
 
+#: Most samples of a mini-batch of MLPClassifier, at its default batch size.
+MLP_BATCH = 200
+
 #: Which solvers use the parameters that not all of them use.
 USED_BY = {
     "order": ("sequential",),
@@ -180,18 +183,18 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
         if not settings.standardize:
             scale = "Use standardize=True or rescale the features of X."
         what, remedies = ADVICE[reason]
-        message = " ".join([what, *filter(None, remedies)]).format(
+        message = " ".join([what, *remedies]).format(
             max_iter=settings.most_iterations(batched=False),
             n_iter=getattr(self, "n_iter_", 0),
             solver=self.solver,
             alpha=settings.initial_alpha,
             equivalent=settings.initial_alpha / len(samples.weights),
-            in_batches=settings.initial_alpha / min(len(samples.weights), 200),
+            in_batches=settings.initial_alpha / min(len(samples.weights), MLP_BATCH),
             scale=scale,
             precision=precision,
         )
+        message = " ".join(message.split())  # without the gaps of empty remedies
         # the caller of fit, through scikit-learn's wrapper of it
-        message = " ".join(message.split())
         warnings.warn(message, ConvergenceWarning, stacklevel=5)
 
     def _partial_fit(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> None:

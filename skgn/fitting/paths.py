@@ -18,7 +18,6 @@ from skgn.training.evidence import Evidence
 from skgn.training.full_batch import train
 from skgn.training.held_out import HeldOut
 from skgn.training.mini_batch import Schedule, train_in_batches
-from skgn.training.outcome import Interrupted
 from skgn.training.stopping import Stopping
 from skgn.typing import Array
 
@@ -60,18 +59,14 @@ class FullBatchPath:
 
     def _train(self, iterations: int, evidence: Evidence | None = None) -> float:
         stopping = Stopping(max_iter=min(iterations, self.most_iterations), tol=0.0)
-        try:
-            outcome = train(
-                self.objective,
-                self.theta,
-                self.step,
-                self.control,
-                stopping,
-                evidence=evidence,
-            )
-        except Interrupted as interrupt:
-            self.theta = interrupt.outcome.theta
-            raise
+        outcome = train(
+            self.objective,
+            self.theta,
+            self.step,
+            self.control,
+            stopping,
+            evidence=evidence,
+        )
         self.theta = outcome.theta
         if outcome.reason != "damping":
             self.control = GainRatioDamping(outcome.damping)
@@ -114,20 +109,16 @@ class BatchedPath:
         schedule: type[Schedule] | partial[Schedule],
         evidence: Evidence | None = None,
     ) -> tuple[float, bool]:
-        try:
-            outcome = train_in_batches(
-                self.objective,
-                self.theta,
-                self.factors,
-                self.batch_size,
-                Stopping(max_iter=max(round(share * self.epochs), 1), tol=0.0),
-                self.random_state,
-                self.block,
-                evidence=evidence,
-                schedule_of=schedule,
-            )
-        except Interrupted as interrupt:
-            self.theta = interrupt.outcome.theta
-            raise
+        outcome = train_in_batches(
+            self.objective,
+            self.theta,
+            self.factors,
+            self.batch_size,
+            Stopping(max_iter=max(round(share * self.epochs), 1), tol=0.0),
+            self.random_state,
+            self.block,
+            evidence=evidence,
+            schedule_of=schedule,
+        )
         self.theta = outcome.theta
         return outcome.alpha, outcome.reason != "diverged"

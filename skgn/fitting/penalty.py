@@ -13,7 +13,7 @@ from skgn.fitting.relaxation import (
     rows_held_out,
 )
 from skgn.training.held_out import HeldOut
-from skgn.training.outcome import Interrupted, Observer, original_of
+from skgn.training.outcome import Interrupted, Observer
 from skgn.typing import Array
 
 
@@ -65,13 +65,16 @@ def search(
     try:
         alpha, points = relaxed_alpha(path, path.held_out.row_weights, observer)
     except KeyboardInterrupt as interrupt:
-        if path.theta is problem.fresh:
+        theta, original = path.theta, interrupt
+        if isinstance(interrupt, Interrupted):  # within a part of the path
+            theta, original = interrupt.outcome.theta, interrupt.original
+        elif theta is problem.fresh:
             raise
         alpha = share * path.objective.alpha
-        outcome = problem.as_it_stands(path.theta, alpha, validation)
+        outcome = problem.as_it_stands(theta, alpha, validation)
         if outcome is None:
-            raise
-        raise Interrupted(outcome, original_of(interrupt)) from None
+            raise original from None
+        raise Interrupted(outcome, original) from None
     table = {"alpha": points[:, 0], "log_loss": points[:, 1]}
     return Found(alpha * share, table, path.theta)
 

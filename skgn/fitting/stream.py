@@ -130,18 +130,19 @@ class Stream:
     def in_columns(
         self, network: Network, columns: Standardisation, anew: NDArray[np.bool_]
     ) -> "Stream":
-        """Re-express weights, their mean and velocity for other columns, in place."""
-        descent = self.descent
+        """Re-express weights, their mean and velocity for other columns."""
         old = Standardisation(
             np.where(anew, columns.mean, self.columns.mean),
             np.where(anew, columns.scale, self.columns.scale),
         )
-        for flat in (descent.theta, descent.velocity, descent.mean):
-            if flat is None:
-                continue
-            V = network.layers(flat)[0]
+
+        def carry(flat: Array) -> Array:
+            moved = flat.copy()
+            V = network.layers(moved)[0]
             V[:] = in_columns(V, old, columns)
-        return replace(self, columns=columns)
+            return moved
+
+        return replace(self, columns=columns, descent=self.descent.carried(carry))
 
 
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # looked for below

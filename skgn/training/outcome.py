@@ -87,11 +87,6 @@ class Interrupted(KeyboardInterrupt):
         self.outcome, self.original = outcome, original
 
 
-def original_of(interrupt: KeyboardInterrupt) -> KeyboardInterrupt:
-    """Return the KeyboardInterrupt that came, of one that was passed on."""
-    return interrupt.original if isinstance(interrupt, Interrupted) else interrupt
-
-
 @dataclass(frozen=True)
 class Progress:
     """What an observer is told after an iteration or epoch.

@@ -6,7 +6,7 @@ from skgn.estimators.base import BaseGaussNewtonMLP
 from tests.properties.profile import COUNTS
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def counted_fits():
     """Count the calls of fit and partial_fit, refused ones among them."""
 
