@@ -41,9 +41,6 @@ class BatchRows(Protocol):
     def batch(self, index: NDArray[Any]) -> Inputs:
         """Return some rows, good until the next batch is asked for."""
 
-    def take(self, index: NDArray[Any]) -> Inputs:
-        """Return some rows, as a copy that lasts."""
-
 
 class Gathered:
     """Dense batches in a buffer that is used again and again."""
@@ -90,10 +87,6 @@ class DenseRows:
         self.tilde.take(index, axis=0, out=tilde, mode="clip")
         return DenseInputs(tilde)
 
-    def take(self, index: NDArray[Any]) -> DenseInputs:
-        """See :class:`BatchRows`."""
-        return DenseInputs(self.tilde[index])
-
 
 class MappedRows:
     """Dense X that is not copied; the rows `kept`, all if None, belong to the fit."""
@@ -118,12 +111,6 @@ class MappedRows:
         self.columns.apply(self.X[index], out=tilde[:, 1:])
         return DenseInputs(tilde)
 
-    def take(self, index: NDArray[Any]) -> DenseInputs:
-        """See :class:`BatchRows`."""
-        if self.kept is not None:
-            index = self.kept[index]
-        return DenseInputs.standardised(self.X[index], self.columns)
-
 
 class SparseRows:
     """Sparse X in CSR form, its stored entries standardised."""
@@ -135,29 +122,7 @@ class SparseRows:
 
     def batch(self, index: NDArray[Any]) -> SparseInputs:
         """See :class:`BatchRows`."""
-        return self.take(index)
-
-    def take(self, index: NDArray[Any]) -> SparseInputs:
-        """See :class:`BatchRows`."""
         return self.inputs.take(index)
-
-
-class SomeRows:
-    """Some of the rows of another, by their index."""
-
-    def __init__(self, rows: BatchRows, index: NDArray[Any]):
-        self.rows = rows
-        self.index = index
-        self.shape = (len(index), rows.shape[1])
-        self.dtype = rows.dtype
-
-    def batch(self, index: NDArray[Any]) -> Inputs:
-        """See :class:`BatchRows`."""
-        return self.rows.batch(self.index[index])
-
-    def take(self, index: NDArray[Any]) -> Inputs:
-        """See :class:`BatchRows`."""
-        return self.rows.take(self.index[index])
 
 
 def make_rows(X: Any, columns: Standardisation) -> BatchRows:

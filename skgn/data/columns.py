@@ -411,7 +411,8 @@ def common_scale(X: Any, row_weights: Array) -> float | None:
 
 def column_range(X: Any, row_weights: Array) -> tuple[Array, Array]:
     """Return the least and largest value of each column in rows of positive weight."""
-    if not np.all(row_weights > 0):  # only where zero-weight rows could not be left out
+    in_parts = not sparse.issparse(X) and not isinstance(X, np.ndarray)
+    if in_parts or not np.all(row_weights > 0):  # rows that could not be left out
         lowest, highest = np.full(X.shape[1], np.inf), np.full(X.shape[1], -np.inf)
         for rows in row_chunks(*X.shape):
             part = X[rows][row_weights[rows] > 0]

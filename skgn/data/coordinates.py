@@ -2,8 +2,6 @@
 
 from typing import Any, Protocol
 
-from numpy.typing import NDArray
-
 from skgn.data.columns import Standardisation
 from skgn.data.inputs import Inputs
 from skgn.linalg.kronecker import Factor
@@ -34,9 +32,6 @@ class Coordinates(Protocol):
 
     def leave(self, V: Array) -> Array:
         """Return ``V_1`` given in these coordinates for standardised columns."""
-
-    def take(self, index: NDArray[Any]) -> Inputs:
-        """Return some of the samples, as a copy."""
 
     def other_rows(self, X: Any) -> Inputs:
         """Return samples, (m', n), that the coordinates were not made of."""

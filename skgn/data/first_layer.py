@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from skgn.data.columns import Standardisation
 from skgn.data.inputs import RANK_TOLERANCE, Inputs, make_inputs
@@ -131,10 +130,6 @@ class FirstLayer:
         """Return ``V_1`` given in the training coordinates for standardised columns."""
         return V if self.row_space is None else self.row_space.lift(V)
 
-    def take(self, index: NDArray[Any]) -> Inputs:
-        """Return some of the rows, as a copy."""
-        return self.inputs.take(index)
-
     def other_rows(self, X: Any) -> Inputs:
         """Return rows, (m', n), that the coordinates were not made of."""
         inputs = make_inputs(X, self.columns)
@@ -142,11 +137,14 @@ class FirstLayer:
 
 
 def truncated_factor(
-    inputs: Inputs, row_weights: Array, random_state: np.random.RandomState
+    inputs: Inputs,
+    row_weights: Array,
+    random_state: np.random.RandomState,
+    rank: int | None = None,
 ) -> Factor:
     """Find the leading eigenpairs of ``S_1`` and the mean of its other eigenvalues."""
     side = 1 + inputs.shape[1]
-    shape = side, min(TRUNCATED_RANK, side)
+    shape = side, min(TRUNCATED_RANK if rank is None else rank, side)
     start = random_state.standard_normal(shape).astype(inputs.dtype)
 
     def multiply(V: Array) -> Array:

@@ -16,6 +16,7 @@ centred like dense ones. So are constant columns, in which the difference is not
 rounding error: where nothing else varies, it would be fitted.
 """
 
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,11 +24,15 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from skgn.data.columns import UNSEEN_LIMIT, Standardisation, with_columns
+from skgn.data.encoding import EncodedRows
 from skgn.linalg.products import gram, matmul, row_chunks, weighted_gram
 from skgn.typing import Array
 
 #: Directions of a smaller share of the rows' largest variance than this are rounding.
 RANK_TOLERANCE = 1e-12
+
+#: Encoded rows that are held at a time.
+PART = 2048
 
 
 class Inputs(Protocol):
@@ -55,9 +60,6 @@ class Inputs(Protocol):
     def gram_trace(self, row_weights: Array) -> float:
         """Return the trace of ``S_1``."""
 
-    def take(self, index: NDArray[Any]) -> "Inputs":
-        """Return some of the rows, as a copy."""
-
     def row_gram(self) -> Array:
         """Return ``X X'`` of the columns without the ones, shape (m, m), float64."""
 
@@ -77,10 +79,6 @@ class DenseInputs:
         tilde[:, 0] = 1
         columns.apply(X, out=tilde[:, 1:])
         return cls(tilde)
-
-    def take(self, index: NDArray[Any]) -> "DenseInputs":
-        """See :class:`Inputs`."""
-        return DenseInputs(self.tilde[index])
 
     def product(self, V: Array, out: Array) -> Array:
         """See :class:`Inputs`."""
@@ -105,6 +103,51 @@ class DenseInputs:
             A = self.tilde[:, 1:][:, columns].astype(np.float64)
             products += gram(A.T)
         return products
+
+
+class EncodedInputs:
+    """``[1 X]`` of encoded rows, of which no more than a part is ever held.
+
+    For products that are needed once per fit.
+    """
+
+    def __init__(self, rows: EncodedRows, columns: Standardisation):
+        self.rows, self.columns = rows, columns
+        self.shape, self.dtype = rows.shape, rows.dtype
+
+    def _parts(self) -> Iterator[tuple[slice, DenseInputs]]:
+        for start in range(0, self.shape[0], PART):
+            rows = slice(start, min(start + PART, self.shape[0]))
+            yield rows, DenseInputs.standardised(self.rows[rows], self.columns)
+
+    def product(self, V: Array, out: Array) -> Array:
+        """See :class:`Inputs`."""
+        for rows, part in self._parts():
+            part.product(V, out=out[rows])
+        return out
+
+    def adjoint(self, delta: Array) -> Array:
+        """See :class:`Inputs`."""
+        result = np.zeros((1 + self.shape[1], delta.shape[1]), dtype=self.dtype)
+        for rows, part in self._parts():
+            result += part.adjoint(delta[rows])
+        return result
+
+    def gram(self, row_weights: Array) -> Array:
+        """See :class:`Inputs`."""
+        side = 1 + self.shape[1]
+        S = np.zeros((side, side), np.result_type(self.dtype, row_weights))
+        for rows, part in self._parts():
+            S += part.gram(row_weights[rows])
+        return S
+
+    def gram_trace(self, row_weights: Array) -> float:
+        """See :class:`Inputs`."""
+        return sum(part.gram_trace(row_weights[rows]) for rows, part in self._parts())
+
+    def row_gram(self) -> Array:
+        """See :class:`Inputs`."""
+        return DenseInputs.standardised(self.rows[:], self.columns).row_gram()
 
 
 class SparseInputs:
@@ -148,7 +191,7 @@ class SparseInputs:
         return cls(with_columns(own, far, block), offset)
 
     def take(self, index: NDArray[Any]) -> "SparseInputs":
-        """See :class:`Inputs`."""
+        """Return some of the rows, as a copy."""
         return SparseInputs(self.X[index], self.offset)
 
     def product(self, V: Array, out: Array) -> Array:

@@ -1,6 +1,6 @@
 """Samples as they are between validation and training."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from mmap import mmap
 from typing import Any
 
@@ -30,12 +30,15 @@ class Samples:
     kept : ndarray of int or None
         The rows of X that these are, where X is a memory-mapped file, which is not
         copied; None for all.
+    categories : dict of int
+        How many categories a column of X has that holds codes of them, by its number.
     """
 
     X: Any
     targets: NDArray[Any]
     weights: Array
     kept: NDArray[Any] | None = None
+    categories: dict[int, int] = field(default_factory=dict)
 
     def take(self, index: NDArray[Any]) -> "Samples":
         """Return the rows of an index or a mask."""
@@ -45,7 +48,8 @@ class Samples:
             kept = kept[index]
         else:
             X = X[index]
-        return Samples(X, self.targets[index], self.weights[index], kept)
+        targets, weights = self.targets[index], self.weights[index]
+        return replace(self, X=X, targets=targets, weights=weights, kept=kept)
 
     @property
     def is_mapped(self) -> bool:
@@ -56,7 +60,7 @@ class Samples:
         """Return the rows with an X of their own."""
         if self.kept is None:
             return self
-        return Samples(self.X[self.kept], self.targets, self.weights)
+        return replace(self, X=self.X[self.kept], kept=None)
 
     def scattered_weights(self) -> Array:
         """Return the weights of all rows of X, of sum 1."""
@@ -66,6 +70,22 @@ class Samples:
         weights = np.zeros(len(self.X))
         weights[self.kept] = share
         return weights
+
+    def numbered(self) -> NDArray[np.intp]:
+        """Return the number of each row's sample, in the order of first appearance.
+
+        Rows of the same X and the same target are one sample, repeated.
+        """
+        rows, numbers = self.gathered(), dict[bytes, int]()
+        X, result = rows.X, np.empty(len(rows.weights), np.intp)
+        for i, target in enumerate(rows.targets):
+            if sparse.issparse(X):
+                stored = slice(X.indptr[i], X.indptr[i + 1])
+                row = X.indices[stored].tobytes() + X.data[stored].tobytes()
+            else:
+                row = X[i].tobytes()
+            result[i] = numbers.setdefault(row + target.tobytes(), len(numbers))
+        return result
 
     def positive(self) -> "Samples":
         """Return the rows of positive weight."""

@@ -10,9 +10,10 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array, check_random_state, check_X_y
 from sklearn.utils.validation import check_is_fitted
 
 from skgn._compat import (
@@ -25,8 +26,9 @@ from skgn._compat import (
 from skgn._threads import one_thread
 from skgn._version import __version__
 from skgn.data.columns import ColumnError
+from skgn.data.encoding import Encoder
 from skgn.data.samples import Samples, as_csr_array, moderate
-from skgn.estimators.kinds import refuse_kinds
+from skgn.estimators.tables import Reader
 from skgn.estimators.targets import AnyTargets
 from skgn.fitting.fit import FitInterrupted, Start, fit, overflow
 from skgn.fitting.fitted import Fitted
@@ -79,6 +81,9 @@ ADVICE = {
     ),
 }
 
+#: In place of targets, where there are to be none.
+NO_TARGETS = object()
+
 #: Most samples of a mini-batch of MLPClassifier, at its default batch size.
 MLP_BATCH = 200
 
@@ -114,6 +119,9 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
             Options(Real, {np.inf}),
         ],
         "standardize": ["boolean"],
+        "encoding": [StrOptions({"auto", "piecewise"}), None],
+        "n_knots": [StrOptions({"auto"}), Interval(Integral, 3, None, closed="left")],
+        "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
         "order": [StrOptions({"jacobi", "gauss_seidel"})],
         "safeguard": [StrOptions({"line_search", "sign"}), None],
         "step_size": [Interval(Real, 0, 1, closed="right")],
@@ -148,12 +156,15 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
         settings = self._settings()
         earlier = self._fitted if self.warm_start and hasattr(self, "_fitted") else None
         reader = clone(self)  # which takes note of the columns
+        table = self._table_for(X, earlier)
         with one_thread(), _named_columns(reader):
-            X, y, weights = _validated(reader, X, y, sample_weight)
-            samples = Samples(X, y, weights).positive()
+            X, y, weights = _validated(reader, table, X, y, sample_weight)
+            samples = Samples(X, y, weights, categories=table.counts).positive()
             targets, values, weights = self._learned(samples.targets, samples.weights)
             samples = replace(samples, targets=values, weights=weights).positive()
-            held_out = self._validation_samples(reader, samples, targets, *validation)
+            held_out = self._validation_samples(
+                reader, table, samples, targets, *validation
+            )
             if earlier is not None:
                 _check_same_targets(self._targets, targets)
             start = Start(random_state, earlier)
@@ -163,7 +174,7 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
                 fitted = fit(settings, samples, targets, start, held_out, observer)
             except FitInterrupted as interrupt:
                 fitted, original = interrupt.fitted, interrupt.original
-        self._keep(fitted, targets, reader)
+        self._keep(fitted, targets, reader, table)
         if original is not None:
             raise original
         reason = self.stop_reason_
@@ -205,9 +216,10 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
         earlier: Fitted | None = getattr(self, "_fitted", None)
         dtype = None if earlier is None else earlier.predictor.dtype
         reader = clone(self) if earlier is None else self
+        table = self._table_for(X, earlier)
         with one_thread(), _named_columns(reader):
-            X, y, weights = _validated(reader, X, y, sample_weight, dtype)
-            samples = Samples(X, y, weights).positive()
+            X, y, weights = _validated(reader, table, X, y, sample_weight, dtype)
+            samples = Samples(X, y, weights, categories=table.counts).positive()
             known = None if earlier is None else self._targets
             targets = self._chunk_targets(samples.targets, classes, known)
             values, weights = targets.encode(samples.targets, samples.weights)
@@ -232,7 +244,21 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
         if fitted is None:
             self._advise("chunk", settings, samples)
         else:
-            self._keep(fitted, targets, reader)
+            self._keep(fitted, targets, reader, table)
+
+    def _table_for(self, X: Any, earlier: Fitted | None) -> Reader:
+        """Return how X is read: as it was in an earlier fit that is gone on with."""
+        if earlier is None:
+            return Reader.of(X, self.categorical_features)
+        if self.categorical_features not in (None, "from_dtype"):
+            table = Reader.of(X, self.categorical_features)
+            if table.categories.keys() != self._table.categories.keys():
+                raise ValueError(
+                    "A fit can only go on with the categorical_features that it began "
+                    f"with, in columns {sorted(self._table.categories)}; got columns "
+                    f"{sorted(table.categories)}."
+                )
+        return self._table
 
     def _own_random_state(self) -> np.random.RandomState:
         """Return a generator that a stream may copy and keep, unlike one it shares."""
@@ -304,6 +330,7 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
     def _validation_samples(
         self,
         reader: BaseEstimator,
+        table: Reader,
         samples: Samples,
         targets: AnyTargets,
         X_val: Any,
@@ -327,15 +354,8 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
                 "early_stopping should be set to True."
             )
         try:
-            refuse_kinds(X_val)
-            X_val, y_val = validate_data(
-                reader,
-                X_val,
-                y_val,
-                reset=False,
-                accept_sparse="csr",
-                dtype=samples.X.dtype,
-                multi_output=True,
+            X_val, y_val = _checked(
+                reader, table, X_val, y_val, samples.X.dtype, reset=False
             )
         except (TypeError, ValueError) as error:  # which speaks of X and y
             raise type(error)(f"X_val, y_val: {error}") from error
@@ -348,7 +368,13 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
 
     # Fitted attributes.
 
-    def _keep(self, fitted: Fitted, targets: AnyTargets, reader: BaseEstimator) -> None:
+    def _keep(
+        self,
+        fitted: Fitted,
+        targets: AnyTargets,
+        reader: BaseEstimator,
+        table: Reader,
+    ) -> None:
         """Take the attributes of a fit, all at once."""
         predictor, outcome = fitted.predictor, fitted.outcome
         curve = outcome.history["objective"].tolist()
@@ -362,6 +388,7 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
         kept |= {
             "_fitted": fitted,
             "_targets": targets,
+            "_table": table,
             "classes_": targets.classes,
             "class_weight_": targets.class_weight,
             "n_outputs_": targets.n_outputs,
@@ -379,6 +406,7 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
             "damping_": outcome.damping,
             "alpha_": outcome.alpha,
             "alpha_path_": fitted.alpha_path,
+            "cost_threshold_": fitted.cost_threshold,
             "n_effective_parameters_": outcome.effective_parameters,
             "stop_reason_": outcome.reason,
         }
@@ -398,13 +426,35 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
 
     @property
     def mean_(self) -> Array:
-        """Mean of each column."""
+        """Mean of each encoded column."""
         return self._predictor.columns.mean
 
     @property
     def scale_(self) -> Array:
-        """Scale of each column."""
+        """Scale of each encoded column."""
         return self._predictor.columns.scale
+
+    @property
+    def encoder_(self) -> Encoder | None:
+        """What the features become before they are standardised."""
+        return self._predictor.encoder
+
+    @property
+    def categories_(self) -> list[Any]:
+        """Categories of each feature; None for numbers."""
+        known = self._table.categories if "_table" in self.__dict__ else {}
+        return [known.get(j) for j in range(self._predictor.n_features)]
+
+    @property
+    def encoded_feature_names_out_(self) -> Array:
+        """Names of the encoded columns."""
+        n = self._predictor.n_features
+        features = getattr(self, "feature_names_in_", [f"x{j}" for j in range(n)])
+        encoder = self._predictor.encoder
+        if encoder is None:
+            return np.array(features, dtype=object)
+        targets = self.classes_ if len(self.classes_) > 2 else self.classes_[1:]
+        return encoder.names(features, self._table.categories, targets)
 
     @property
     def _predictor(self) -> Any:
@@ -418,17 +468,34 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
     def _outputs(self, X: Any) -> Array:
         """Return the last layer's Z for `X`, shape (m, n_outputs_), float64."""
         check_is_fitted(self)
-        refuse_kinds(X)
-        X = validate_data(
-            self,
-            X,
-            reset=False,
-            accept_sparse="csr",
-            dtype=(np.float64, np.float32),
-        )
+        X, _ = _checked(self, self._table, X, reset=False)
         predictor = self._predictor
         with one_thread(predictor.largest_product(X.shape[0])):
             return predictor.outputs(as_csr_array(X))
+
+    def encode(self, X: Any) -> Any:
+        """Return the encoded columns of `X`, before they are standardised.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        encoded : {ndarray, sparse matrix} of shape (n_samples, n_encoded)
+            In the precision of the fit, in the order of `encoded_feature_names_out_`.
+            Sparse `X` of a fit that has encoded nothing stays as it is.
+        """
+        check_is_fitted(self)
+        X, _ = _checked(self, self._table, X, reset=False)
+        predictor = self._predictor
+        X = X.astype(predictor.dtype, copy=False)
+        if sparse.issparse(X):
+            if predictor.encoder is None or predictor.encoder.is_plain:
+                return X
+            X = X.toarray()
+        return predictor.encoded(X)
 
     # Persistence: scikit-learn stamps its own classes only.
 
@@ -454,23 +521,47 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
 
 def _validated(
     estimator: BaseEstimator,
+    table: Reader,
     X: Any,
     y: Any,
     sample_weight: Any,
     dtype: Any = None,
 ) -> tuple[Any, Any, Array]:
     """Return what a fit is given, as arrays; `dtype` is that of earlier chunks."""
-    refuse_kinds(X)
-    X, y = validate_data(
-        estimator,
-        X,
-        y,
-        accept_sparse="csr",
-        dtype=(np.float64, np.float32) if dtype is None else dtype,
-        multi_output=True,
-        reset=dtype is None,
-    )
+    X, y = _checked(estimator, table, X, y, dtype, reset=dtype is None)
     return as_csr_array(X), y, moderate(check_sample_weight(sample_weight, X))
+
+
+def _checked(
+    estimator: BaseEstimator,
+    table: Reader,
+    X: Any,
+    y: Any = NO_TARGETS,
+    dtype: Any = None,
+    reset: bool = True,
+) -> tuple[Any, Any]:
+    """Return X with codes for categories and NaN for missing cells, and y, as arrays."""
+    how: dict[str, Any] = {
+        "accept_sparse": "csr",
+        "dtype": (np.float64, np.float32) if dtype is None else dtype,
+        "ensure_all_finite": True if sparse.issparse(X) else "allow-nan",
+    }
+    read = table.read(X)
+    if read is X:
+        try:
+            if y is NO_TARGETS:
+                return validate_data(estimator, X, reset=reset, **how), None
+            return validate_data(estimator, X, y, reset=reset, multi_output=True, **how)
+        except ValueError as error:
+            if "could not convert string" not in str(error):
+                raise
+            remedy = "Name columns of words in categorical_features, or pass a data frame"
+            raise ValueError(f"{error}. {remedy}.") from error
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    how["estimator"] = type(estimator).__name__
+    if y is NO_TARGETS:
+        return check_array(read, input_name="X", **how), None
+    return check_X_y(read, y, multi_output=True, **how)
 
 
 @contextmanager

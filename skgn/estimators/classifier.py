@@ -62,11 +62,16 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
 
         "auto" finds it. Below 400 samples the fit itself adapts it by the evidence, the
         probability of the labels given the penalty, and no sample is held out. From 400
-        samples on a search comes first: 15 % of the samples (300 at least, or a third;
-        5,000 at most) are held out, or those of early stopping serve; others, 50,000 at
-        most, are trained on by the evidence and then at ever weaker penalties, as long as
-        the log-loss of the held-out samples falls. The fit then takes all samples, as if
-        the penalty had been given. The evidence depends on the sum of the sample weights,
+        samples on a search comes first, and from 60 on where there are as many features
+        as samples. 15 % of the samples (300 at least, or a third; 5,000 at most) are held
+        out, or those of early stopping serve. Others, in mini-batches at most half of
+        them, 50,000 at most, but 5,000 if there are as many, are trained on by the
+        evidence and then at ever weaker penalties, as long as the log-loss of the
+        held-out samples falls. With all samples at each iteration the network is then
+        trained on at the penalty chosen. The fit of all samples begins with its weights,
+        and if the held-out log-loss has risen before the end, it ends at the training
+        cost of the best point (`cost_threshold_`). In mini-batches the fit has weights
+        and a schedule of its own. The evidence depends on the sum of the sample weights,
         which stands for the number of samples. With the thread's solvers, "auto" is 1e-4.
 
         A number may be too large, an `alpha` of `MLPClassifier` for instance. If
@@ -82,11 +87,11 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
     batch_size : "auto", int or None, default="auto"
         Samples of a mini-batch, at most all. None takes all samples at each iteration.
         "auto" does so below 3,000 samples, below two samples per feature and with the
-        thread's solvers; otherwise batches have a fiftieth of the samples, at least 128
-        and at most 1024.
+        thread's solvers; otherwise batches have a hundredth of the samples, at least 128
+        and at most 256.
     max_iter : int, default=None
         Largest number of iterations, rejected trials included; None is 100. Reaching it
-        warns. In mini-batches the number of epochs, None is 15; it is then
+        warns. In mini-batches the number of epochs, None is 20; it is then
         the length of the schedule, and reaching it is how the fit is to end.
     tol : float, default=0.015
         Of no effect in mini-batches. With all samples, the fit has converged when over
@@ -112,6 +117,30 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
     n_iter_no_change : int or numpy.inf, default=5
         Accepted iterations, or epochs, to wait for a new minimum of the validation
         log-loss. With infinity, early stopping only restores the weights of the minimum.
+    encoding : {"auto", "piecewise"} or None, default="auto"
+        What features become before they are standardised. "piecewise" puts steps beside
+        each numeric feature of more than three values: with `n_knots` knots, the share of
+        each interval between two of them that lies below the value. The first layer is
+        then additive in piecewise-linear functions. None leaves numbers as they are.
+        "auto" trains both for a while, and keeps plain numbers if they are clearly better
+        on held-out samples. It does so from 400 samples on, with
+        ``solver="kronecker"``, and if no more than 170 features would have steps; else,
+        and in a stream, it is None. Sparse `X` stays as it is.
+    n_knots : "auto" or int, default="auto"
+        Knots of a numeric feature, 3 at least: its least and largest value, values that
+        many samples share, and quantiles of the others. "auto" is one more than a third
+        of the root of the sum of the sample weights, at least 4 and at most 49, and fewer
+        where all features would have more than 512 steps together.
+    categorical_features : "from_dtype", None or array-like, default="from_dtype"
+        Which features are categories. "from_dtype": those of a data frame whose type is
+        that of categories or strings, or of objects with a string among them. None: none,
+        and such features are an error. A mask, positions or names say so of any feature
+        of a dense `X`. Each category of a weight of 3 or more becomes a column, all
+        others together another one, and missing cells one more. Of more than 20
+        categories only frequent ones have columns of their own, and the mean target of
+        each category, by other samples, stands beside them (not for multilabel targets,
+        more than 30 classes, and streams). Unknown categories at prediction count as rare
+        ones; where there are none, as the mean of all.
     standardize : bool, default=True
         Centre the features and divide them by their standard deviation, or by a tenth of
         their largest deviation from the mean if that is more, both weighted by
@@ -136,8 +165,9 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         positive and at most 1. The thread has 0.5.
     warm_start : bool, default=False
         Start from the weights of the previous fit. The features, classes and hidden
-        layers must be the same. With ``alpha="auto"``, a penalty that the previous fit
-        has found by a search is kept, and so is `alpha_path_`. In mini-batches the fit
+        layers must be the same. The encoding of the previous fit is kept. With
+        ``alpha="auto"``, a penalty that the previous fit has found by a search is kept,
+        and so are `alpha_path_` and the threshold found. In mini-batches the fit
         goes on where the previous one ended: with its curvature, with steps of a constant
         size in place of a new schedule, and with the running mean of the weights as its
         result, for `max_iter` further epochs. The history and `n_iter_` are those of the
@@ -159,20 +189,33 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         "alpha", the evidence's first, and the log-loss of the held-out samples,
         "log_loss". `alpha_` is one of them times the share of the samples that were
         trained on.
+    cost_threshold_ : float or None
+        Training cost at which the fit was to end: `cost_threshold`, or the one that
+        held-out samples called for, whichever is larger. The fit may have converged above
+        it.
+    encoder_ : Encoder or None
+        What the features become before they are standardised: its `knots`, the means that
+        stand for missing cells, `fill`, and the tables of its `categories`. None after a
+        fit of sparse `X`. See :meth:`encode`.
+    encoded_feature_names_out_ : ndarray of shape (n_encoded,)
+        Names of the encoded columns: of features, ``_step0`` and so forth, names of
+        categories, and what else there is.
+    categories_ : list of ndarray or None, length `n_features_in_`
+        Categories of each feature, None of a number.
     classes_ : ndarray of shape (n_classes,)
         Class labels in sorted order; the numbers of the labels for multilabel targets.
     class_weight_ : ndarray of shape (n_classes,)
         Factor that `class_weight` puts on the weights of each class's samples, in
         training and validation alike.
     coefs_ : tuple of ndarray of shape (n_units_below, n_units)
-        Weights of each layer, for raw `X`, in the precision of the fit; read-only, like
-        the next ones.
+        Weights of each layer, for raw `X` (its encoded columns, see :meth:`encode`), in
+        the precision of the fit; read-only, like the next ones.
     intercepts_ : tuple of ndarray of shape (n_units,)
         Intercepts of each layer, for raw `X`.
-    mean_, scale_ : ndarray of shape (`n_features_in_`,)
-        Centre and scale of the features, float64; zeros and ones where `standardize` is
-        False. Predictions standardise with them: intercepts folded for raw `X` lose
-        digits where a feature's mean is many deviations.
+    mean_, scale_ : ndarray of shape (n_encoded,)
+        Centre and scale of the encoded columns, float64; zeros and ones where
+        `standardize` is False. Predictions standardise with them: intercepts folded for
+        raw `X` lose digits where a feature's mean is many deviations.
     n_effective_parameters_ : float
         Number of well-determined parameters, ``γ = Σ e / (e + alpha_)`` over the
         eigenvalues e of the Kronecker blocks for the weights; NaN with the thread's
@@ -209,13 +252,13 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         Largest value of `validation_scores_`. The weights are those of the lowest
         log-loss, ``validation_scores_[best_iter_]``.
     stop_reason_ : str
-        Why the fit ended: "converged", "cost_threshold", "validation" (see
-        `early_stopping`), "max_iter", "schedule" (all epochs of a mini-batch fit are
-        done), "partial_fit" (a stream, which may go on), "damping" (no step of any size
-        lowers the objective), "line_search" (no fraction of the step does), "diverged"
-        (unguarded steps ended at an objective that is not finite or above the first; or a
-        mini-batch fit was no longer finite), "interrupted" (by Ctrl-C), "callback" (an
-        observer asked for it) or "single_class" (nothing to fit).
+        Why the fit ended: "converged", "cost_threshold" (see `cost_threshold_`),
+        "validation" (see `early_stopping`), "max_iter", "schedule" (all epochs of a
+        mini-batch fit are done), "partial_fit" (a stream, which may go on), "damping" (no
+        step of any size lowers the objective), "line_search" (no fraction of the step
+        does), "diverged" (unguarded steps ended at an objective that is not finite or
+        above the first; or a mini-batch fit was no longer finite), "interrupted" (by
+        Ctrl-C), "callback" (an observer asked for it) or "single_class" (nothing to fit).
     damping_ : float
         Damping at the end, in the unit of the mean cost.
     history_ : dict of ndarray of shape (`n_iter_` + 1,)
@@ -244,7 +287,13 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
     batch. In mini-batches a memory-mapped `X` (``numpy.memmap`` of float32 or float64, of
     100 MB or more) is not copied; its samples are read in blocks of 16 neighbours, so
     that a sorted file should be shuffled before. Of a sparse `X` the stored entries are
-    copied. float32 takes half the memory of float64 and less time.
+    copied. float32 takes half the memory of float64 and less time. Encoded rows are
+    copied up to 100 MB in mini-batches; above, each batch is encoded when it is its turn.
+
+    Missing numbers (NaN, None, pandas.NA) become the mean of the feature. Where training
+    samples lack some, another column tells which. Booleans are numbers. Dates and
+    durations are an error. Nothing is learned from validation samples, and of the samples
+    that a search holds out no target.
 
     Features may have any unit. Values above 1e300 (1e35 in float32) are refused. Features
     all of whose values are below 1e-300 (1e-30) count as constant, and so do those whose
@@ -295,6 +344,9 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         validation_fraction=0.1,
         n_iter_no_change=5,
         standardize=True,
+        encoding="auto",
+        n_knots="auto",
+        categorical_features="from_dtype",
         class_weight=None,
         order="jacobi",
         safeguard="sign",
@@ -316,6 +368,9 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.standardize = standardize
+        self.encoding = encoding
+        self.n_knots = n_knots
+        self.categorical_features = categorical_features
         self.class_weight = class_weight
         self.order = order
         self.safeguard = safeguard
@@ -339,8 +394,9 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training samples. float32 is fitted in float32, all else in float64.
+        X : {array-like, data frame, sparse matrix} of shape (n_samples, n_features)
+            Training samples. float32 is fitted in float32, all else in float64. NaN is a
+            missing cell, but for sparse `X`, where it is an error.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Class labels; or a binary indicator matrix for multilabel targets.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -366,7 +422,8 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
             If a parameter, or the data, cannot be fitted; the message names which. The
             estimator is then as it was before.
         TypeError
-            If a column of a data frame has categories or dates; the message names it.
+            If a column of a data frame has dates, durations, or categories that are not
+            to be read as such; the message names it.
         KeyboardInterrupt
             If the fit is interrupted. From the first accepted iteration on, or the first
             epoch, the estimator then has its best weights, and `stop_reason_` is
@@ -433,7 +490,8 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
             can be had without all samples; or if the data cannot be fitted. The estimator
             is then as it was before, as it is after an interrupt.
         TypeError
-            If a column of a data frame has categories or dates; the message names it.
+            If a column of a data frame has dates, durations, or categories that are not
+            to be read as such; the message names it.
 
         Warns
         -----
@@ -581,4 +639,5 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = True
         return tags

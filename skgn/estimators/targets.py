@@ -1,11 +1,13 @@
 """Labels of classification, from what the user has to what a loss takes."""
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from sklearn.preprocessing import TargetEncoder
 from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
@@ -15,6 +17,12 @@ from skgn.model.losses import Bernoulli, Loss, Multinomial
 from skgn.typing import Array
 
 ClassWeight = dict[Any, float] | str | None
+
+#: Folds of samples that mean targets are found by.
+FOLDS = 5
+
+#: Most classes of which there are mean targets.
+MOST_CLASSES = 30
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,39 @@ class ClassTargets:
             return counts.astype(np.float64)
         return share @ samples.targets
 
+    @property
+    def has_means(self) -> bool:
+        """See :class:`skgn.fitting.targets.Targets`; not of too many classes."""
+        return self.n_outputs <= MOST_CLASSES
+
+    def means_of(
+        self,
+        index: NDArray[np.intp],
+        count: int,
+        samples: Samples,
+        random_state: np.random.RandomState,
+    ) -> tuple[Array, Array]:
+        """See :class:`skgn.fitting.targets.Targets`; weights have no say in them."""
+        labels = samples.targets.ravel()
+        numbers = np.arange(1, 2) if self.n_outputs == 1 else np.arange(self.n_outputs)
+        folds = min(FOLDS, int(np.bincount(labels).max()))
+        is_class = (labels[:, None] == numbers).astype(np.float64)
+        if folds < 2:  # each sample of a class of its own
+            return np.zeros(is_class.shape), np.zeros((count, len(numbers)))
+        # only here: its package takes as long to import as this one
+        from sklearn.model_selection import StratifiedKFold
+
+        seed = random_state.randint(np.iinfo(np.int32).max)
+        parts = StratifiedKFold(folds, shuffle=True, random_state=seed)
+        own = np.empty(is_class.shape)
+        with warnings.catch_warnings():
+            # of classes that have fewer samples than there are folds
+            warnings.filterwarnings("ignore", "The least populated class")
+            for others, fold in parts.split(index, labels):
+                table = _mean_targets(index[others], is_class[others], count)
+                own[fold] = table[index[fold]]
+        return own, _mean_targets(index, is_class, count)
+
     def split(
         self, samples: Samples, n_held_out: int, random_state: np.random.RandomState
     ) -> tuple[NDArray[Any], NDArray[Any]] | None:
@@ -136,6 +177,21 @@ class LabelTargets:
     def mean(self, samples: Samples) -> Array:
         """See :class:`skgn.fitting.targets.Targets`."""
         return samples.weights / samples.weights.sum() @ samples.targets
+
+    @property
+    def has_means(self) -> bool:
+        """See :class:`skgn.fitting.targets.Targets`."""
+        return False
+
+    def means_of(
+        self,
+        index: NDArray[np.intp],
+        count: int,
+        samples: Samples,
+        random_state: np.random.RandomState,
+    ) -> tuple[Array, Array]:
+        """See :class:`skgn.fitting.targets.Targets`; there are none."""
+        return np.zeros((len(index), 0)), np.zeros((count, 0))
 
     def split(
         self, samples: Samples, n_held_out: int, random_state: np.random.RandomState
@@ -216,6 +272,19 @@ def _given_factors(class_weight: ClassWeight, classes: NDArray[Any]) -> Array:
             f"zero; got {class_weight!r}."
         )
     return moderate(factors)
+
+
+def _mean_targets(index: NDArray[np.intp], is_class: Array, count: int) -> Array:
+    """Return the shrunk mean of each column by category, shape (count, q)."""
+    categories = np.arange(count)[:, None]
+    return np.column_stack(
+        [
+            TargetEncoder(target_type="continuous")
+            .fit(index[:, None], column)
+            .transform(categories)
+            for column in is_class.T
+        ]
+    )
 
 
 def _split(

@@ -3,25 +3,23 @@
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from functools import partial
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
-from skgn.data.batched_first_layer import BatchedFirstLayer
 from skgn.data.columns import Standardisation, column_range
-from skgn.data.coordinates import Coordinates
-from skgn.data.first_layer import FirstLayer
 from skgn.data.samples import Samples
+from skgn.fitting.encoders import encoders_for
 from skgn.fitting.fitted import Fitted
-from skgn.fitting.penalty import Found, search
-from skgn.fitting.problem import FullBatch, MiniBatches, Problem
+from skgn.fitting.pose import pose
+from skgn.fitting.problem import Problem
+from skgn.fitting.search import Found, Search, SearchInterrupted
 from skgn.fitting.settings import Settings
 from skgn.fitting.targets import Targets
 from skgn.model.network import Network
 from skgn.model.prediction import Predictor
 from skgn.training.evidence import TEMPERED
+from skgn.training.held_out import HeldOut
 from skgn.training.outcome import Interrupted, Observer, Outcome, Progress
 from skgn.typing import Array
 
@@ -105,66 +103,168 @@ def fit(
         With what was reached, for a KeyboardInterrupt after the first accepted iteration,
         or the first epoch.
     """
-    begun = perf_counter()
     settings.check_for(samples.X.dtype)
-    widths = (samples.X.shape[1], *settings.sizes, targets.n_outputs)
-    network = Network.of(widths, settings.activations)
     if targets.nothing_to_fit:
-        return _constant(settings, network, samples.X.dtype)
+        return _constant(settings, samples, targets)
     if settings.early_stopping and held_out is None:
         samples, held_out = _split(settings, samples, targets, start.random_state)
-    problem, search_state = _problem(settings, samples, targets, network, start, begun)
-    earlier = start.earlier
-    searched: Found | None = None
-
-    def fitted(outcome: Outcome) -> Fitted:
-        layers = network.layers(_left(problem, outcome.theta))
-        predictor = Predictor.of(network, layers, problem.first.columns)
-        descent = outcome.descent if settings.warm_start else None
-        if descent is not None:
-            descent = deepcopy(descent).carried(lambda flat: _left(problem, flat))
-        # the predictor has the weights: they are not kept twice
-        own = replace(outcome, theta=outcome.theta[:0].copy(), descent=None)
-        path = None if searched is None else searched.path
-        prevails = _penalty_prevails(problem, outcome)
-        return Fitted(predictor, own, path, None, descent, prevails)
-
-    def observe(progress: Progress) -> bool | None:
-        assert observer is not None
-        outcome = progress.outcome
-        return observer(progress, None if outcome is None else lambda: fitted(outcome()))
-
-    watch: Observer | None = None if observer is None else observe
-    validation = None if held_out is None else problem.held_out(held_out.gathered())
-    alpha, by_evidence, outcome = settings.initial_alpha, None, None
+    own = _Fit(settings, samples, targets, start, held_out, observer)
     try:
-        if settings.searches_alpha and earlier is not None and earlier.alpha_path:
-            searched = Found(earlier.outcome.alpha, earlier.alpha_path)
-        elif settings.searches_alpha:
-            searched = search(problem, search_state, validation, watch)
-        if searched is not None:
-            alpha = searched.alpha
-            if watch is not None:
-                stage = "kept" if searched.theta is None else "found"
-                watch(Progress({"alpha": alpha}, 0, 0, stage=stage))
-        elif settings.searches_alpha:
-            by_evidence = problem.evidence(TEMPERED)
-            if earlier is not None:
-                alpha, by_evidence.wait = earlier.outcome.alpha, 0
-        rng = start.random_state
-        outcome = problem.train(alpha, rng, validation, by_evidence, watch)
-        return fitted(outcome)
-    except Interrupted as interrupt:
+        return own.fitted(own.search().pose().train())
+    except (Interrupted, SearchInterrupted) as interrupt:
         original, outcome = interrupt.original, interrupt.outcome
+        if isinstance(interrupt, SearchInterrupted):
+            own.problem = interrupt.problem
     except KeyboardInterrupt as interrupt:
-        original = interrupt
-        if outcome is None and searched is not None and searched.theta is not None:
-            outcome = problem.as_it_stands(searched.theta, alpha, validation)
-        if outcome is None:
+        reached = own.as_it_stands()
+        if reached is None:
             raise
+        original, outcome = interrupt, reached
     except FloatingPointError as error:
         raise ValueError(overflow(settings, " at its initial weights")) from error
-    raise FitInterrupted(fitted(outcome), original)
+    raise FitInterrupted(own.fitted(outcome), original)
+
+
+class _Fit:
+    """A fit on its way: what was found, what is fitted, and what came of it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        samples: Samples,
+        targets: Targets,
+        start: Start,
+        held_out: Samples | None,
+        observer: FitObserver | None,
+    ):
+        self.settings, self.samples, self.targets = settings, samples, targets
+        self.random_state, self.earlier = start.random_state, start.earlier
+        self.held_out, self.observer = held_out, observer
+        self.begun = perf_counter()
+        self.found: Found | None = None
+        self.problem: Problem | None = None
+        self.outcome: Outcome | None = None
+
+    def search(self) -> "_Fit":
+        """Find what held-out samples can tell: encoding, penalty, how far to train."""
+        settings, earlier = self.settings, self.earlier
+        with_means = self.targets.has_means and not self.samples.is_mapped
+        encoders = encoders_for(
+            settings, self.samples, self.random_state, earlier, with_means
+        )
+        self.encoder, self.alpha = encoders[0], settings.initial_alpha
+        stage = "found"
+        if settings.searches_alpha and earlier is not None and earlier.alpha_path:
+            alpha, path = earlier.outcome.alpha, earlier.alpha_path
+            self.found = Found(self.encoder, alpha, path, threshold=earlier.threshold)
+            stage = "kept"
+        elif settings.searches_alpha or len(encoders) > 1:
+            self.found = Search(
+                settings,
+                self.samples,
+                self.targets,
+                deepcopy(self.random_state),
+                self.begun,
+                self.held_out,
+                self.watch,
+            ).find(encoders)
+        if self.found is not None:
+            self.encoder, self.alpha = self.found.encoder, self.found.alpha
+            if self.watch is not None and self.found.path is not None:
+                self.watch(Progress({"alpha": self.alpha}, 0, 0, stage=stage))
+        return self
+
+    def pose(self) -> "_Fit":
+        """Pose the problem of all samples."""
+        found, settings = self.found, self.settings
+        if found is not None and found.threshold is not None:
+            settings = settings.ending_at(found.threshold)
+        problem = pose(
+            settings,
+            self.samples,
+            self.targets,
+            self.encoder,
+            self.random_state,
+            self.begun,
+            settings.batch_size_for(*self.samples.X.shape),
+            self.earlier,
+        )
+        if found is not None and found.begins and self.earlier is None:
+            problem = replace(problem, theta=found.theta_for(problem))
+        self.problem = problem
+        return self
+
+    def train(self) -> Outcome:
+        """Train with all samples."""
+        problem, rule = self.posed, None
+        if self.settings.searches_alpha and self.found is None:
+            rule = problem.evidence(TEMPERED)
+            if self.earlier is not None:
+                self.alpha, rule.wait = self.earlier.outcome.alpha, 0
+        self.outcome = problem.train(
+            self.alpha, self.random_state, self._validation, rule, self.watch
+        )
+        return self.outcome
+
+    def as_it_stands(self) -> Outcome | None:
+        """Return the outcome of a fit that is interrupted between its parts."""
+        found = self.found
+        if self.outcome is not None or found is None or found.layers is None:
+            return self.outcome
+        if self.problem is None:
+            self.pose()
+        theta = found.theta_for(self.posed)
+        return self.posed.as_it_stands(theta, self.alpha, self._validation)
+
+    def fitted(self, outcome: Outcome) -> Fitted:
+        """Return what an outcome leaves behind."""
+        problem, settings = self.posed, self.settings
+
+        def leave(flat: Array) -> Array:
+            return np.concatenate([V.ravel() for V in problem.leave(flat)])
+
+        predictor = Predictor.of(
+            problem.in_columns,
+            problem.leave(outcome.theta),
+            problem.first.columns,
+            problem.encoder,
+        )
+        descent = outcome.descent if settings.warm_start else None
+        return Fitted(
+            predictor,
+            # the predictor has the weights: they are not kept twice
+            replace(outcome, theta=outcome.theta[:0].copy(), descent=None),
+            None if self.found is None else self.found.path,
+            None,
+            None if descent is None else deepcopy(descent).carried(leave),
+            _penalty_prevails(problem, outcome),
+            settings.own_encoding,
+            problem.settings.cost_threshold,
+            None if self.found is None else self.found.threshold,
+        )
+
+    @property
+    def posed(self) -> Problem:
+        """The problem that is being fitted."""
+        assert self.problem is not None
+        return self.problem
+
+    @property
+    def _validation(self) -> HeldOut | None:
+        held_out = self.held_out
+        return None if held_out is None else self.posed.held_out(held_out)
+
+    @property
+    def watch(self) -> Observer | None:
+        """What the loops tell of their iterations."""
+        return None if self.observer is None else self._observe
+
+    def _observe(self, progress: Progress) -> bool | None:
+        assert self.observer is not None
+        outcome = progress.outcome
+        if outcome is None:
+            return self.observer(progress, None)
+        return self.observer(progress, lambda: self.fitted(outcome()))
 
 
 def overflow(settings: Settings, where: str = "") -> str:
@@ -197,14 +297,20 @@ def _varies(samples: Samples) -> bool:
     return bool(np.any(lowest < highest))
 
 
-def _constant(settings: Settings, network: Network, dtype: Any) -> Fitted:
+def _constant(settings: Settings, samples: Samples, targets: Targets) -> Fitted:
     """Return zero weights: with one class there is nothing to fit."""
-    layers: list[Array] = [np.zeros(shape, dtype) for shape in network.shapes]
-    columns = Standardisation.none(network.widths[0])
+    plain = replace(settings, encoding=None)
+    (encoder,) = encoders_for(plain, samples, np.random.RandomState(0))
+    n = samples.X.shape[1] if encoder is None else encoder.width
+    widths = (n, *settings.sizes, targets.n_outputs)
+    network = Network.of(widths, settings.activations)
+    layers: list[Array] = [np.zeros(shape, samples.X.dtype) for shape in network.shapes]
+    columns = Standardisation.none(n)
     damping, alpha = settings.initial_damping(1.0), settings.initial_alpha
     validated = settings.early_stopping
     outcome = Outcome.nothing_to_fit(damping, alpha, "single_class", validated)
-    return Fitted(Predictor.of(network, layers, columns), outcome)
+    predictor = Predictor.of(network, layers, columns, encoder)
+    return Fitted(predictor, outcome, encoding=settings.own_encoding)
 
 
 def _split(
@@ -225,70 +331,3 @@ def _split(
         )
     train, held_out = parts
     return samples.take(train), samples.take(held_out)
-
-
-def _problem(
-    settings: Settings,
-    samples: Samples,
-    targets: Targets,
-    network: Network,
-    start: Start,
-    begun: float,
-) -> tuple[Problem, np.random.RandomState]:
-    """Return the problem with its initial weights, and the state for a search.
-
-    The search must not change what the penalty that it finds, given, leads to.
-    """
-    random_state = start.random_state
-    batch_size = settings.batch_size_for(len(samples.weights), samples.X.shape[1])
-    first: Coordinates
-    make: Callable[..., Problem]
-    if batch_size is None:
-        samples = samples.gathered()
-        share = samples.scattered_weights()
-        whole = FirstLayer.of(samples.X, share, settings.standardize, random_state)
-        first, make = whole, partial(FullBatch, first=whole)
-    else:
-        share, copy = samples.scattered_weights(), not samples.is_mapped
-        batched = BatchedFirstLayer.of(
-            samples.X, share, settings.standardize, random_state, samples.kept, copy
-        )
-        first, make = batched, partial(MiniBatches, first=batched, batch_size=batch_size)
-
-    def entered(layers: list[Array]) -> Array:
-        """Return weights in the coordinates of the first layer, flat."""
-        layers = [V.astype(samples.X.dtype) for V in layers]
-        layers[0] = first.enter(layers[0])
-        return np.concatenate([V.ravel() for V in layers])
-
-    intercepts = targets.loss.mean_link(targets.mean(samples))
-    descent = None
-    if start.earlier is None:
-        layers = network.initial_weights(random_state, intercepts)
-        search_state = deepcopy(random_state)
-        theta = fresh = entered(layers)
-    else:
-        search_state = deepcopy(random_state)
-        fresh = entered(network.initial_weights(search_state, intercepts))
-        theta = entered(start.earlier.layers_for(network, first.columns))
-        if batch_size is not None:
-            damping = settings.batch_damping(samples.X.shape[1])
-            descent = start.earlier.descent_for(theta, entered, first, damping)
-    problem = make(
-        settings,
-        replace(network, widths=(first.width, *network.widths[1:])),
-        targets,
-        samples,
-        theta=theta,
-        fresh=fresh,
-        begun=begun,
-        descent=descent,
-    )
-    return problem, search_state
-
-
-def _left(problem: Problem, flat: Array) -> Array:
-    """Return flat weights in the coordinates of the first layer for its columns."""
-    layers = problem.network.layers(flat)
-    layers[0] = problem.first.leave(layers[0])
-    return np.concatenate([V.ravel() for V in layers])

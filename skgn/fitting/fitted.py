@@ -37,6 +37,12 @@ class Fitted:
         start.
     penalty_prevails : bool
         Whether the penalty keeps the network from telling more than the mean target.
+    encoding : tuple
+        What was asked of the encoding.
+    cost_threshold : float or None
+        Training cost at which the fit was to end: given, or found.
+    threshold : float or None
+        That found.
     """
 
     predictor: Predictor
@@ -45,6 +51,9 @@ class Fitted:
     stream: "Stream | None" = None
     descent: Descent | None = None
     penalty_prevails: bool = False
+    encoding: tuple[str | None, int | str] = (None, "auto")
+    cost_threshold: float | None = None
+    threshold: float | None = None
 
     def layers_for(self, network: Network, columns: Standardisation) -> list[Array]:
         """Return the weights, float64, for columns standardised anew.

@@ -4,11 +4,14 @@ Each part of a path is a short fit that goes on from where the last one ended: w
 weights, its curvature and, with all rows, its damping and momentum.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 
+from skgn.fitting.further import Watch
 from skgn.model.objective import BatchedObjective, Objective
 from skgn.steps.proposal import Step
 from skgn.steps.running_kronecker import RunningFactors
@@ -22,7 +25,7 @@ from skgn.training.stopping import Stopping
 from skgn.typing import Array
 
 #: Iterations with all rows: by the evidence, and from point to point.
-FIRST_ITERATIONS, MORE_ITERATIONS = 12, 4
+FIRST_ITERATIONS, MORE_ITERATIONS = 20, 6
 
 #: Shares of the epochs of the fit in mini-batches.
 FIRST_EPOCHS, MORE_EPOCHS = 0.4, 0.2
@@ -37,15 +40,21 @@ class FullBatchPath:
 
     objective: Objective
     theta: Array
-    step: Step
+    new_step: Callable[[], Step]
     control: Control
     held_out: HeldOut
-    evidence: Evidence
+    evidence: Evidence | None
     most_iterations: int
+    tol: float
+    tolerated: ClassVar[float] = 0.5
 
-    def begin(self) -> float:
-        """Train with alpha by the evidence, and return it."""
-        return self._train(FIRST_ITERATIONS, self.evidence)
+    def __post_init__(self) -> None:
+        """Take the first steps from a point that no step has led to."""
+        self.step, self.alpha = self.new_step(), self.objective.alpha
+
+    def begin(self) -> None:
+        """Train with alpha by the evidence, or as it is given."""
+        self._train(FIRST_ITERATIONS, self.evidence)
 
     def go_on(self, alpha: float) -> bool:
         """Train on at another alpha."""
@@ -57,7 +66,35 @@ class FullBatchPath:
         """Return the losses of the held-out rows at the present weights."""
         return self.held_out.losses(self.theta)
 
-    def _train(self, iterations: int, evidence: Evidence | None = None) -> float:
+    def further(self, alpha: float, theta: Array) -> tuple[Array, float | None]:
+        """Train on from a point of the path; see :mod:`skgn.fitting.further`.
+
+        Returns
+        -------
+        theta : ndarray
+            Weights to begin the fit of all rows with.
+        threshold : float or None
+            Training cost at which that is to end; None if it is to converge.
+        """
+        self.objective = replace(self.objective, alpha=alpha)
+        self.theta, self.step, self.alpha = theta, self.new_step(), alpha
+        watch = Watch(self.held_out)
+        train(
+            self.objective,
+            theta,
+            self.step,
+            self.control,
+            Stopping(self.most_iterations, self.tol, n_iter_no_change=np.inf),
+            watch,
+            watch.has_seen_enough,
+        )
+        assert watch.latest is not None and watch.best is not None
+        if watch.ended_well:
+            return watch.latest.theta, None
+        theta = watch.best.theta
+        return theta, self.objective.evaluate(theta).cost
+
+    def _train(self, iterations: int, evidence: Evidence | None = None) -> None:
         stopping = Stopping(max_iter=min(iterations, self.most_iterations), tol=0.0)
         outcome = train(
             self.objective,
@@ -67,10 +104,9 @@ class FullBatchPath:
             stopping,
             evidence=evidence,
         )
-        self.theta = outcome.theta
+        self.theta, self.alpha = outcome.theta, outcome.alpha
         if outcome.reason != "damping":
             self.control = GainRatioDamping(outcome.damping)
-        return outcome.alpha
 
 
 @dataclass
@@ -84,20 +120,23 @@ class BatchedPath:
     random_state: np.random.RandomState
     block: int
     held_out: HeldOut
-    evidence: Evidence
+    evidence: Evidence | None
     epochs: int
+    tolerated: ClassVar[float] = 1.0
 
-    def begin(self) -> float:
-        """Train with alpha by the evidence, and return it."""
-        alpha, _ = self._train(FIRST_EPOCHS, Schedule, self.evidence)
-        return alpha
+    def __post_init__(self) -> None:
+        """Begin with the alpha of the objective."""
+        self.alpha = self.objective.alpha
+
+    def begin(self) -> None:
+        """Train with alpha by the evidence, or as it is given."""
+        self._train(FIRST_EPOCHS, Schedule, self.evidence)
 
     def go_on(self, alpha: float) -> bool:
         """Train on at another alpha; return whether that was possible."""
         self.objective = replace(self.objective, alpha=alpha)
         schedule = partial(Schedule, largest=FURTHER_STEP, warm_up=FURTHER_RISE)
-        _, possible = self._train(MORE_EPOCHS, schedule)
-        return possible
+        return self._train(MORE_EPOCHS, schedule)
 
     def losses(self) -> Array:
         """Return the losses of the held-out rows at the present weights."""
@@ -108,7 +147,7 @@ class BatchedPath:
         share: float,
         schedule: type[Schedule] | partial[Schedule],
         evidence: Evidence | None = None,
-    ) -> tuple[float, bool]:
+    ) -> bool:
         outcome = train_in_batches(
             self.objective,
             self.theta,
@@ -120,5 +159,5 @@ class BatchedPath:
             evidence=evidence,
             schedule_of=schedule,
         )
-        self.theta = outcome.theta
-        return outcome.alpha, outcome.reason != "diverged"
+        self.theta, self.alpha = outcome.theta, outcome.alpha
+        return outcome.reason != "diverged"

@@ -9,17 +9,18 @@ over all batches is the same objective. The evidence alone counts the raw weight
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
+from scipy.sparse import issparse
 
 from skgn.data.batched_first_layer import BatchedFirstLayer
-from skgn.data.batches import SomeRows
 from skgn.data.coordinates import Coordinates
+from skgn.data.encoding import EncodedRows, Encoder
 from skgn.data.first_layer import FirstLayer
-from skgn.data.inputs import Inputs
 from skgn.data.samples import Samples, relative_weights
 from skgn.fitting.paths import BatchedPath, FullBatchPath
 from skgn.fitting.settings import Settings
@@ -52,6 +53,8 @@ class Problem(ABC):
         In the coordinates of the first layer.
     targets : Targets
     samples : Samples
+    encoder : Encoder or None
+        What raw columns become; None for sparse rows.
     first : Coordinates
     theta : ndarray
         Initial weights in these coordinates, flat.
@@ -67,6 +70,7 @@ class Problem(ABC):
     network: Network
     targets: Targets
     samples: Samples
+    encoder: Encoder | None
     first: Coordinates
     theta: Array
     fresh: Array
@@ -89,28 +93,41 @@ class Problem(ABC):
         """Sum of the raw weights."""
         return float(self.samples.weights.sum())
 
+    @cached_property
+    def in_columns(self) -> Network:
+        """The network in standardised columns."""
+        n = len(self.first.columns.mean)
+        return replace(self.network, widths=(n, *self.network.widths[1:]))
+
+    def enter(self, layers: Sequence[Array]) -> Array:
+        """Return weights for standardised columns in the coordinates, flat."""
+        own = [V.astype(self.samples.X.dtype) for V in layers]
+        own[0] = self.first.enter(own[0])
+        return np.concatenate([V.ravel() for V in own])
+
+    def leave(self, flat: Array) -> list[Array]:
+        """Return the layers of flat weights, for standardised columns."""
+        first, *others = self.network.layers(flat)
+        return [self.first.leave(first), *others]
+
     def held_out(self, samples: Samples) -> HeldOut:
         """Return other samples, which the coordinates were not made of."""
-        return self._held_out(self.first.other_rows(samples.X), samples)
-
-    def held_out_part(self, index: Array) -> HeldOut:
-        """Return some of the samples."""
-        return self._held_out(self.first.take(index), self.of(index).samples)
-
-    def _held_out(self, inputs: Inputs, samples: Samples) -> HeldOut:
+        X = samples.gathered().X
+        if self.encoder is not None and not (self.encoder.is_plain and issparse(X)):
+            X = EncodedRows(X, self.encoder)
         weights = samples.weights / samples.weights.sum()
+        inputs = self.first.other_rows(X)
         return HeldOut(self.network, self.loss, inputs, samples.targets, weights)
-
-    def of(self, index: Array) -> "Problem":
-        """Return the problem with the targets and weights of some samples, and all X."""
-        samples = self.samples
-        targets, weights = samples.targets[index], samples.weights[index]
-        return replace(self, samples=replace(samples, targets=targets, weights=weights))
 
     def evidence(self, share: float) -> Evidence:
         """Return the rule for alpha; an epoch is worth as many iterations as it waits."""
         wait = 0 if self.batched else Evidence.wait
         return Evidence(self.total_weight, self.null_cost, share, wait)
+
+    @property
+    def search_evidence(self) -> Evidence | None:
+        """The rule that a search begins with; None where alpha is given."""
+        return self.evidence(1.0) if self.settings.searches_alpha else None
 
     def as_it_stands(
         self, theta: Array, alpha: float, validation: HeldOut | None
@@ -138,15 +155,9 @@ class Problem(ABC):
 
     @abstractmethod
     def path(
-        self,
-        index: Array | None,
-        random_state: np.random.RandomState,
-        held_out: HeldOut,
+        self, random_state: np.random.RandomState, held_out: HeldOut
     ) -> FullBatchPath | BatchedPath:
-        """Return how the network is trained along falling penalties.
-
-        `index` says which samples of X those of the problem are, None for all.
-        """
+        """Return how the network is trained along falling penalties."""
 
 
 @dataclass(frozen=True)
@@ -156,24 +167,31 @@ class FullBatch(Problem):
     first: FirstLayer
     batched = False
 
-    def objective(self, alpha: float, index: Array | None = None) -> Objective:
-        """Return the objective of the samples, which are those of `index` in X."""
-        inputs, weights = self.first.inputs, self.samples.weights
+    def objective(self, alpha: float) -> Objective:
+        """Return the objective of the samples."""
+        weights = self.samples.weights
         return Objective(
             network=self.network,
             loss=self.loss,
-            inputs=inputs if index is None else inputs.take(index),
+            inputs=self.first.inputs,
             targets=self.samples.targets,
             row_weights=(weights / weights.sum()).astype(self.theta.dtype),
             alpha=alpha,
         )
 
-    def step_and_control(self) -> tuple[Step, Control]:
-        """Return how steps are proposed, and how they are judged."""
-        damping = self.settings.initial_damping(self.total_weight)
+    @property
+    def damping(self) -> float:
+        """The initial one."""
+        return self.settings.initial_damping(self.total_weight)
+
+    def step(self) -> Step:
+        """Return how steps are proposed."""
         K = self.network.widths[-1]
-        step = self.settings.step(self.first, self.loss, K, damping)
-        return step, self.settings.control(damping)
+        return self.settings.step(self.first, self.loss, K, self.damping)
+
+    def control(self) -> Control:
+        """Return how they are judged."""
+        return self.settings.control(self.damping)
 
     def train(
         self,
@@ -187,7 +205,8 @@ class FullBatch(Problem):
         return train(
             self.objective(alpha),
             self.theta,
-            *self.step_and_control(),
+            self.step(),
+            self.control(),
             self.settings.stopping(batched=False),
             None if validation is None else validation.judge,
             observer,
@@ -196,19 +215,18 @@ class FullBatch(Problem):
         )
 
     def path(
-        self,
-        index: Array | None,
-        random_state: np.random.RandomState,
-        held_out: HeldOut,
+        self, random_state: np.random.RandomState, held_out: HeldOut
     ) -> FullBatchPath:
         """See :class:`Problem`."""
         return FullBatchPath(
-            self.objective(self.settings.initial_alpha, index),
+            self.objective(self.settings.initial_alpha),
             self.fresh,
-            *self.step_and_control(),
+            self.step,
+            self.control(),
             held_out,
-            self.evidence(1.0),
+            self.search_evidence,
             self.settings.search_iterations(batched=False),
+            self.settings.tol,
         )
 
 
@@ -225,13 +243,13 @@ class MiniBatches(Problem):
     batch_size: int
     batched = True
 
-    def objective(self, alpha: float, index: Array | None = None) -> BatchedObjective:
-        """Return the objective of the samples, which are those of `index` in X."""
-        rows, weights = self.first.rows, self.samples.weights
+    def objective(self, alpha: float) -> BatchedObjective:
+        """Return the objective of the samples."""
+        weights = self.samples.weights
         return BatchedObjective(
             network=self.network,
             loss=self.loss,
-            rows=rows if index is None else SomeRows(rows, index),
+            rows=self.first.rows,
             targets=self.samples.targets,
             row_weights=relative_weights(weights, weights.mean(), self.theta.dtype),
             alpha=alpha,
@@ -271,22 +289,17 @@ class MiniBatches(Problem):
             descent=self.descent,
         )
 
-    def path(
-        self,
-        index: Array | None,
-        random_state: np.random.RandomState,
-        held_out: HeldOut,
-    ) -> BatchedPath:
+    def path(self, random_state: np.random.RandomState, held_out: HeldOut) -> BatchedPath:
         """See :class:`Problem`."""
         return BatchedPath(
-            self.objective(self.settings.initial_alpha, index),
+            self.objective(self.settings.initial_alpha),
             self.fresh,
             self.factors(),
             min(self.batch_size, len(self.samples.weights)),
             random_state,
             self.block,
             held_out,
-            self.evidence(1.0),
+            self.search_evidence,
             self.settings.search_iterations(batched=True),
         )
 

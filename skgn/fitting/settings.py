@@ -1,6 +1,6 @@
 """The parameters of a fit, and the objects of the loops that they stand for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from skgn.training.mini_batch import automatic_batch_size, automatic_damping
 from skgn.training.stopping import Stopping
 
 #: Largest number of iterations, or of epochs in mini-batches, by default.
-MAX_ITER, MAX_EPOCHS = 100, 15
+MAX_ITER, MAX_EPOCHS = 100, 20
 
 #: Fewest samples that are fitted in mini-batches by default, and samples per column.
 BATCHES_FROM, BATCHES_PER_COLUMN = 3000, 2
@@ -47,6 +47,8 @@ class Settings:
     activations: tuple[str, ...]
     solver: str = "kronecker"
     alpha: float | str = "auto"
+    encoding: str | None = "auto"
+    n_knots: int | str = "auto"
     damping: float | None = None
     batch_size: int | str | None = "auto"
     max_iter: int | None = None
@@ -80,10 +82,20 @@ class Settings:
                 f"takes {least:.0e} to {most:.0e}."
             )
 
+    def ending_at(self, cost: float) -> "Settings":
+        """Return the settings of a fit that ends at a training cost, or before."""
+        given = -np.inf if self.cost_threshold is None else self.cost_threshold
+        return replace(self, cost_threshold=max(cost, given))
+
     @property
     def searches_alpha(self) -> bool:
         """Whether the fit is to find the penalty."""
         return self.alpha == "auto" and self.solver == "kronecker"
+
+    @property
+    def own_encoding(self) -> tuple[str | None, int | str]:
+        """What was asked of the encoding."""
+        return self.encoding, self.n_knots
 
     @property
     def initial_alpha(self) -> float:

@@ -30,8 +30,10 @@ from skgn.data.columns import (
     column_range,
     in_columns,
 )
+from skgn.data.encoding import Encoder, raw_columns
 from skgn.data.outliers import brought_in, usual_bounds
 from skgn.data.samples import Samples, relative_weights
+from skgn.fitting.encoders import encoders_for
 from skgn.fitting.fit import FitObserver, overflow
 from skgn.fitting.fitted import Fitted
 from skgn.fitting.problem import null_cost
@@ -183,9 +185,13 @@ def take_chunk(
     """
     start = perf_counter()
     settings.check_for(samples.X.dtype)
+    encoder = _encoder(settings, samples, earlier)
+    if encoder is not None:
+        samples = replace(samples, X=encoder.encode(samples.X))
     widths = (samples.X.shape[1], *settings.sizes, targets.n_outputs)
     network = Network.of(widths, settings.activations)
-    stream = _stream(settings, network, samples, targets, earlier, random_state)
+    with raw_columns(encoder):
+        stream = _stream(settings, network, samples, targets, earlier, random_state)
     m, descent = len(samples.weights), stream.descent
     steps, mean_weight = descent.steps, stream.statistics.mean_weight
     objective = BatchedObjective(
@@ -207,14 +213,15 @@ def take_chunk(
         return None
     assert descent.mean is not None
     outcome = _outcome(stream, means, perf_counter() - start, earlier)
-    predictor = Predictor.of(network, network.layers(descent.mean), stream.columns)
+    layers = network.layers(descent.mean)
+    predictor = Predictor.of(network, layers, stream.columns, encoder)
     if settings.searches_alpha:
         null = null_cost(targets.loss, samples, stream.mean_target)
         stream = stream.with_evidence(network, steps, means["cost"], null)
     path = None
     if settings.searches_alpha and earlier is not None:
         path = earlier.alpha_path
-    fitted = Fitted(predictor, outcome, path, stream)
+    fitted = Fitted(predictor, outcome, path, stream, encoding=settings.own_encoding)
     if observer is not None:
         values = {name: float(column[-1]) for name, column in outcome.history.items()}
         number = outcome.iterations
@@ -222,6 +229,18 @@ def take_chunk(
         told = Progress(values, number, 0, lambda: outcome, "stream", first)
         observer(told, lambda: fitted)
     return fitted
+
+
+def _encoder(
+    settings: Settings, samples: Samples, earlier: Fitted | None
+) -> Encoder | None:
+    """Return what raw columns become: that so far, or what the first chunk asks for.
+
+    Nothing is held out of a stream. So it does not choose an encoding by itself.
+    """
+    if settings.encoding == "auto" and earlier is None:
+        settings = replace(settings, encoding=None)
+    return encoders_for(settings, samples, np.random.RandomState(0), earlier)[0]
 
 
 def _stream(

@@ -39,6 +39,32 @@ class Targets(Protocol):
     def mean(self, samples: Samples) -> Array:
         """Return the weighted mean prediction of a constant, shape (n_outputs,)."""
 
+    @property
+    def has_means(self) -> bool:
+        """Whether :meth:`means_of` has something to tell."""
+
+    def means_of(
+        self,
+        index: NDArray[np.intp],
+        count: int,
+        samples: Samples,
+        random_state: np.random.RandomState,
+    ) -> tuple[Array, Array]:
+        """Return mean targets by category.
+
+        Parameters
+        ----------
+        index : ndarray of shape (m,)
+            Categories of the samples, of which there may be `count`.
+
+        Returns
+        -------
+        own : ndarray of shape (m, q)
+            Of each sample's category, by other samples.
+        table : ndarray of shape (count, q)
+            Of each category, by all samples.
+        """
+
     def split(
         self, samples: Samples, n_held_out: int, random_state: np.random.RandomState
     ) -> tuple[NDArray[Any], NDArray[Any]] | None:

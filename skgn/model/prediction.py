@@ -11,6 +11,9 @@ is rounded only once if the mean is a float32 too; what that leaves goes into ``
 
 Where this overflows, and for sparse X, columns are standardised as in a fit, in float64,
 and values that are not of this world are clipped.
+
+Where columns are encoded (:mod:`skgn.data.encoding`), X stands for the encoded columns
+here. Rows are encoded chunk by chunk.
 """
 
 from collections.abc import Sequence
@@ -22,6 +25,7 @@ import numpy as np
 from scipy import sparse
 
 from skgn.data.columns import Standardisation
+from skgn.data.encoding import Encoder
 from skgn.data.inputs import make_inputs
 from skgn.linalg.products import matmul
 from skgn.model.network import Network
@@ -43,16 +47,23 @@ class Predictor:
     columns : Standardisation
     intercept : ndarray of shape (n_1,)
         Of the first layer, for raw X.
+    encoder : Encoder or None
+        What raw columns become first; None for sparse rows.
     """
 
     network: Network
     layers: tuple[Array, ...]
     columns: Standardisation
     intercept: Array
+    encoder: Encoder | None = None
 
     @classmethod
     def of(
-        cls, network: Network, layers: Sequence[Array], columns: Standardisation
+        cls,
+        network: Network,
+        layers: Sequence[Array],
+        columns: Standardisation,
+        encoder: Encoder | None = None,
     ) -> "Predictor":
         """Build the predictor from weights for standardised columns."""
         own = tuple(V.copy() for V in layers)
@@ -60,7 +71,7 @@ class Predictor:
         own[0][1:] = W
         intercept = layers[0][0].astype(np.float64) - columns.mean @ W
         intercept = intercept.astype(own[0].dtype)
-        return cls(network, own, columns, intercept)
+        return cls(network, own, columns, intercept, encoder)
 
     def __post_init__(self) -> None:
         """Lock the arrays: nothing else would take note of a change."""
@@ -76,6 +87,12 @@ class Predictor:
         """Restore the attributes; arrays come back unlocked."""
         self.__dict__.update(state)
         self.__post_init__()
+
+    @property
+    def n_features(self) -> int:
+        """Columns of raw X."""
+        own = self.encoder
+        return self.network.widths[0] if own is None else own.n_features
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -122,16 +139,29 @@ class Predictor:
         """
         m = X.shape[0]
         Z = np.empty((m, self.network.widths[-1]))
+        is_sparse = sparse.issparse(X)
+        is_plain = self.encoder is None or self.encoder.is_plain
         for rows in self.network.chunks(m):
-            if sparse.issparse(X):
-                Z[rows] = self._standardised(X[rows])
+            part = X[rows]
+            if is_sparse and not is_plain:
+                part = part.toarray()
+            elif is_sparse:
+                Z[rows] = self._standardised(part)
                 continue
             with np.errstate(over="ignore", invalid="ignore"):
-                Z[rows] = self._centred(X[rows])
-            if not np.isfinite(Z[rows]).all():
-                Z[rows] = self._standardised(X[rows])
+                if not is_plain:
+                    part = self.encoded(part.astype(self.dtype, copy=False))
+                Z[rows] = self._centred(part)
+            if not np.isfinite(Z[rows]).all():  # or cells are missing
+                Z[rows] = self._standardised(self.encoded(X[rows]) if is_plain else part)
         # so that differences of outputs are finite, too
         return np.clip(Z, -LARGEST_OUTPUT, LARGEST_OUTPUT, out=Z)
+
+    def encoded(self, X: Array) -> Array:
+        """Return the columns that the network takes, without missing cells."""
+        if self.encoder is not None:
+            return self.encoder.encode(X)
+        return np.where(np.isnan(X), self.columns.mean, X)
 
     def _centred(self, X: Array) -> Array:
         mean, b = self._centre

@@ -78,8 +78,8 @@ MOMENTUM = 0.9
 TRUST = 1e-3
 
 #: Batches per epoch that the automatic size aims at, and its limits.
-BATCHES_PER_EPOCH = 50
-SMALLEST_BATCH, LARGEST_BATCH = 128, 1024
+BATCHES_PER_EPOCH = 100
+SMALLEST_BATCH, LARGEST_BATCH = 128, 256
 
 
 def automatic_damping(n: int) -> float:

@@ -185,3 +185,12 @@ def test_as_csr_array_copies_nothing_where_nothing_repeats():
     assert as_csr_array(X) is X
     rows = sparse.csr_array(X)
     assert np.shares_memory(as_csr_array(rows).data, rows.data)
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_numbered(container):
+    """Equal rows of the same target have one number, by first appearance."""
+    X = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    targets = np.array([0, 1, 0, 1, 1, 1])
+    samples = Samples(container(X), targets, np.ones(6))
+    assert samples.numbered().tolist() == [0, 1, 0, 2, 3, 1]

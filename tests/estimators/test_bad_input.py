@@ -139,7 +139,9 @@ def test_parameters_that_the_solver_uses(parameters):
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("kind", ["dense", "sparse", "float32"])
 def test_x_not_finite(bad, kind):
-    """NaN and infinity in X."""
+    """Infinity in X, and NaN where it is not a missing cell: in sparse X."""
+    if np.isnan(bad) and kind != "sparse":
+        pytest.skip("a missing cell")
     data = X.astype(np.float32) if kind == "float32" else X.copy()
     data[3, 2] = bad
     data = sparse.csr_array(data) if kind == "sparse" else data
@@ -149,10 +151,11 @@ def test_x_not_finite(bad, kind):
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_x_not_finite_at_predict(bad):
-    """NaN and infinity in rows to predict."""
+    """Infinity in rows to predict, and NaN in sparse ones."""
     model = small().fit(X, Y)
     data = X.copy()
     data[0, 0] = bad
+    data = sparse.csr_array(data) if np.isnan(bad) else data
     for method in ("predict", "predict_proba", "predict_log_proba", "decision_function"):
         with pytest.raises(ValueError, match="X contains"):
             getattr(model, method)(data)
@@ -258,8 +261,8 @@ def test_validation_rows_of_another_form():
     refused(model, "inconsistent numbers", X, Y, X_val=X, y_val=Y[:-1])
     refused(model, "y_val.*lacks.*7", X, Y, X_val=X, y_val=np.where(Y == 0, 7, Y))
     bad = X.copy()
-    bad[0, 0] = np.nan
-    refused(model, "X_val.*NaN", X, Y, X_val=bad, y_val=Y)
+    bad[0, 0] = np.inf
+    refused(model, "X_val.*infinity", X, Y, X_val=bad, y_val=Y)
     indicators = np.stack([Y, 1 - Y], axis=1)
     refused(model, "y_val must be of the same kind", X, Y, X_val=X, y_val=indicators)
 
@@ -316,8 +319,8 @@ def test_a_refused_refit_keeps_the_fit():
     before = dict(vars(model))
     expected = model.predict_proba(X)
     bad = X.copy()
-    bad[0, 0] = np.nan
-    refused(model, "X contains NaN", bad, Y)
+    bad[0, 0] = np.inf
+    refused(model, "X contains infinity", bad, Y)
     refused(model, "continuous", X[:, :3], X[:, 0])
     refused(model, "X_val", X[:, :3], Y, X_val=X)
     assert vars(model) == before

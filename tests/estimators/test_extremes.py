@@ -250,7 +250,8 @@ def test_a_penalty_that_leaves_nothing_to_be_learned(solver, batch_size):
     if solver == "joint" and batch_size is not None:
         pytest.skip("no mini-batches")
     X, y = digits()
-    model = small(alpha=1.0, solver=solver, batch_size=batch_size, max_iter=40)
+    options = {"alpha": 1.0, "solver": solver, "batch_size": batch_size}
+    model = small(**options, encoding=None, max_iter=40)
     with pytest.warns(ConvergenceWarning, match=PENALTY):
         model.fit(X, y)
     assert model.score(X, y) < 0.3

@@ -22,7 +22,7 @@ from tests.problems import DATA, digits, global_state, multiclass
 def small(**parameters):
     """Return a quick mini-batch classifier."""
     options = {"batch_size": 32, "alpha": 1e-4, "random_state": 0}
-    options["hidden_layer_sizes"] = (6,)
+    options |= {"hidden_layer_sizes": (6,), "encoding": None}
     return GaussNewtonMLPClassifier(**{**options, **parameters})
 
 

@@ -80,7 +80,8 @@ def test_same_inputs_same_fit(mode):
     state = global_state()
     one, two, other = run(mode), run(mode), run(mode, seed=1)
     assert_same(one, two)
-    assert np.abs(one.predictor.coefs[0] - other.predictor.coefs[0]).max() > 1e-3
+    X = problem()[0].X
+    assert np.abs(one.predictor.outputs(X) - other.predictor.outputs(X)).max() > 1e-3
     assert global_state() == state
 
 
@@ -110,13 +111,28 @@ def test_it_learns(mode):
     assert (fitted.alpha_path is not None) == mode.startswith("auto")
 
 
-@pytest.mark.parametrize("name", ["auto", "auto, mini-batches"])
-def test_a_penalty_that_is_found_leads_to_what_it_leads_to_given(name):
-    """Bit for bit: the search leaves no trace."""
-    found = run(name)
-    given = run(name, alpha=found.outcome.alpha)
+@pytest.mark.parametrize("encoding", [None, "piecewise"])
+def test_a_penalty_that_is_found_leads_to_what_it_leads_to_given(encoding):
+    """Bit for bit, in mini-batches: the search leaves no trace."""
+    name = "auto, mini-batches"
+    found = run(name, encoding=encoding)
+    given = run(name, alpha=found.outcome.alpha, encoding=encoding)
     for a, b in zip(found.predictor.layers, given.predictor.layers, strict=True):
         assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("name", ["full batch", "mini-batches", "early stopping"])
+def test_an_encoding_that_is_found_leads_to_what_it_leads_to_given(name):
+    """Bit for bit, at a penalty that is given: the race leaves no trace."""
+    found = run(name)
+    has_steps = found.predictor.encoder.has_steps
+    given, other = (
+        run(name, encoding=encoding)
+        for encoding in (("piecewise", None) if has_steps else (None, "piecewise"))
+    )
+    assert_same(found, given)
+    assert found.alpha_path is None
+    assert found.predictor.layers[0].shape != other.predictor.layers[0].shape
 
 
 @pytest.mark.parametrize("data", DATA)

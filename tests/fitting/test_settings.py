@@ -26,13 +26,13 @@ def settings(**parameters):
     ("m", "n", "expected"),
     [
         (2999, 5, None),  # few rows
-        (3000, 5, 128),  # a fiftieth, 128 at least
-        (20_000, 5, 400),
-        (10**6, 5, 1024),
+        (3000, 5, 128),  # a hundredth, 128 at least
+        (20_000, 5, 200),
+        (10**6, 5, 256),
         (3000, 1500, 128),  # two rows per column
         (3000, 1501, None),
         (9999, 5000, None),
-        (10_000, 5000, 200),
+        (10_000, 5000, 128),
     ],
 )
 def test_automatic_batch_size(m, n, expected):
@@ -63,11 +63,11 @@ def test_stream_batch_size(given, m, expected):
 
 @pytest.mark.parametrize("batched", [False, True])
 def test_most_iterations(batched):
-    """100 iterations, 15 passes, or what is given."""
-    assert settings().most_iterations(batched) == (15 if batched else 100)
+    """100 iterations, 20 epochs, or what is given."""
+    assert settings().most_iterations(batched) == (20 if batched else 100)
     assert settings(max_iter=7).most_iterations(batched) == 7
     assert settings(max_iter=7).stopping(batched).max_iter == 7
-    assert settings().stopping(batched).max_iter == (15 if batched else 100)
+    assert settings().stopping(batched).max_iter == (20 if batched else 100)
 
 
 def test_stopping_takes_the_parameters():

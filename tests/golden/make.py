@@ -112,6 +112,24 @@ def sparse_rows():
     return net().fit(X, y), X
 
 
+def encoded():
+    X, y = data()
+    return net(encoding="piecewise", n_knots=4).fit(X, y), X
+
+
+def table():
+    """Numbers some of which are missing, and two columns of categories."""
+    import pandas
+
+    X, y = data(m=150)
+    frame = pandas.DataFrame(X, columns=list("abcde"))
+    frame["b"] = frame["b"].where(frame["b"] > -1)
+    frame["d"] = pandas.cut(frame["d"], [-9, -1, 1, 9], labels=["low", "mid", "high"])
+    frame["e"] = np.arange(150) % 25
+    frame["e"] = frame["e"].astype("category")
+    return net().fit(frame, y), frame
+
+
 def mini_batch():
     X, y = data()
     return net(batch_size=32).fit(X, y), X
@@ -187,6 +205,8 @@ KINDS = (
     string_labels,
     float32,
     sparse_rows,
+    encoded,
+    table,
     mini_batch,
     stream,
     stream_after_fit,

@@ -1,0 +1,133 @@
+"""From samples to a problem: columns encoded, coordinates chosen, weights drawn."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from skgn.data.batched_first_layer import BatchedFirstLayer
+from skgn.data.coordinates import Coordinates
+from skgn.data.encoding import (
+    EncodedRows,
+    Encoder,
+    MeanTargets,
+    any_missing,
+    raw_columns,
+    row_of,
+)
+from skgn.data.first_layer import FirstLayer
+from skgn.data.samples import Samples
+from skgn.fitting.fitted import Fitted
+from skgn.fitting.problem import FullBatch, MiniBatches, Problem
+from skgn.fitting.settings import Settings
+from skgn.fitting.targets import Targets
+from skgn.model.network import Network
+
+#: Bytes of encoded rows up to which a fit in mini-batches keeps a copy of them.
+MOST_COPIED = 100_000_000
+
+
+def pose(
+    settings: Settings,
+    samples: Samples,
+    targets: Targets,
+    encoder: Encoder | None,
+    random_state: np.random.RandomState,
+    begun: float,
+    batch_size: int | None,
+    earlier: Fitted | None = None,
+) -> Problem:
+    """Return the problem of fitting samples.
+
+    Parameters
+    ----------
+    settings : Settings
+    samples : Samples
+        Of positive weight.
+    targets : Targets
+    encoder : Encoder or None
+        What raw columns become; None for sparse rows.
+    random_state : RandomState
+        Draws the initial weights, and what a decomposition begins with.
+    begun : float
+        When the fit began.
+    batch_size : int or None
+        Samples of a mini-batch; None for all of them.
+    earlier : Fitted, optional
+        An earlier fit, whose weights are the initial ones.
+    """
+    if batch_size is None:
+        samples = samples.gathered()
+    is_new = earlier is not None or samples.kept is not None
+    X, encoder = _encoded(samples, targets, encoder, random_state, is_new)
+    share, standardize = samples.scattered_weights(), settings.standardize
+    first: Coordinates
+    make: Callable[..., Problem]
+    if batch_size is None:
+        with raw_columns(encoder):
+            whole = FirstLayer.of(X, share, standardize, random_state)
+        first, make = whole, partial(FullBatch, first=whole)
+    else:
+        copy = not samples.is_mapped
+        if isinstance(X, EncodedRows):
+            copy = copy and X.shape[0] * X.shape[1] * X.dtype.itemsize <= MOST_COPIED
+        with raw_columns(encoder):
+            batched = BatchedFirstLayer.of(
+                X, share, standardize, random_state, samples.kept, copy
+            )
+        first, make = batched, partial(MiniBatches, first=batched, batch_size=batch_size)
+    widths = (X.shape[1], *settings.sizes, targets.n_outputs)
+    network = Network.of(widths, settings.activations)
+    intercepts = targets.loss.mean_link(targets.mean(samples))
+    layers = network.initial_weights(random_state, intercepts)
+    nothing = np.zeros(0, samples.X.dtype)
+    problem = make(
+        settings,
+        replace(network, widths=(first.width, *widths[1:])),
+        targets,
+        samples,
+        encoder,
+        theta=nothing,
+        fresh=nothing,
+        begun=begun,
+        descent=None,
+    )
+    fresh = problem.enter(layers)
+    if earlier is None:
+        return replace(problem, theta=fresh, fresh=fresh)
+    theta = problem.enter(earlier.layers_for(network, first.columns))
+    descent = None
+    if batch_size is not None:
+        damping = settings.batch_damping(X.shape[1])
+        descent = earlier.descent_for(theta, problem.enter, first, damping)
+    return replace(problem, theta=theta, fresh=fresh, descent=descent)
+
+
+def _encoded(
+    samples: Samples,
+    targets: Targets,
+    encoder: Encoder | None,
+    random_state: np.random.RandomState,
+    is_new: bool,
+) -> tuple[Any, Encoder | None]:
+    """Return the columns that the network takes, and the encoder with mean targets.
+
+    Some of the rows may be new to the encoder.
+    """
+    if encoder is None:
+        return samples.X, None
+    means, tables = [], []
+    for part in encoder.categories:
+        if not part.with_means:
+            continue
+        index = row_of(samples.X[:, part.column], part.count)
+        own, table = targets.means_of(index, part.count + 2, samples, random_state)
+        means.append(own)
+        tables.append(MeanTargets(part.column, table))
+    encoder = replace(encoder, mean_targets=tuple(tables))
+    if encoder.is_plain and not (is_new and any_missing(samples.X)):
+        return samples.X, encoder
+    beside = np.hstack(means).astype(samples.X.dtype) if means else None
+    return EncodedRows(samples.X, encoder, beside), encoder

@@ -1,0 +1,271 @@
+r"""What is found on held-out samples: the encoding, the penalty, and how far to train.
+
+1. Some samples are held out. For each encoding that comes into question, the network is
+   trained on the others for a few iterations, or epochs, with alpha by the evidence. The
+   plain columns are kept only if they are clearly better, by a standard error of the
+   paired differences of the held-out losses: where encodings are as good as each other
+   after so few iterations, the richer one gains more from what follows.
+2. From there the penalty is relaxed (:mod:`skgn.fitting.relaxation`).
+3. With all samples at a time, the network is trained on at that penalty, watched by the
+   held-out losses (:mod:`skgn.fitting.further`).
+
+The fit of all samples has this encoding and this penalty. It begins with the weights so
+found, and ends where they did.
+
+No target of a held-out sample has a part in what the network is trained on. Columns that
+hold mean targets are made of the others alone.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skgn.data.columns import Standardisation, in_columns
+from skgn.data.encoding import Encoder
+from skgn.data.samples import Samples
+from skgn.fitting.paths import BatchedPath, FullBatchPath
+from skgn.fitting.pose import pose
+from skgn.fitting.problem import Problem
+from skgn.fitting.relaxation import (
+    CLEARLY,
+    FEWEST_ROWS,
+    FEWEST_SAMPLES,
+    difference,
+    most_rows,
+    relaxed_alpha,
+    rows_held_out,
+)
+from skgn.fitting.settings import Settings
+from skgn.fitting.targets import Targets
+from skgn.training.outcome import Interrupted, Observer, Outcome
+from skgn.typing import Array
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found on held-out samples.
+
+    Attributes
+    ----------
+    encoder : Encoder or None
+    alpha : float
+        For all samples.
+    path : dict of ndarray or None
+        Penalties that were tried, "alpha", and their held-out losses, "log_loss"; None
+        where alpha was given.
+    layers : list of ndarray or None
+        Weights of the network that was judged.
+    columns : Standardisation or None
+        The columns that they are for.
+    begins : bool
+        Whether the fit is to begin with these weights.
+    threshold : float or None
+        Training cost at which it is to end.
+    """
+
+    encoder: Encoder | None
+    alpha: float
+    path: dict[str, Array] | None
+    layers: list[Array] | None = None
+    columns: Standardisation | None = None
+    begins: bool = False
+    threshold: float | None = None
+
+    def theta_for(self, problem: Problem) -> Array:
+        """Return the weights in the coordinates of a problem, flat."""
+        assert self.layers is not None and self.columns is not None
+        first, *others = self.layers
+        return problem.enter(
+            [in_columns(first, self.columns, problem.first.columns), *others]
+        )
+
+
+class SearchInterrupted(KeyboardInterrupt):
+    """A KeyboardInterrupt of a search that has come some way.
+
+    Attributes
+    ----------
+    problem : Problem
+        What was being fitted.
+    outcome : Outcome
+    original : KeyboardInterrupt
+    """
+
+    def __init__(self, problem: Problem, outcome: Outcome, original: KeyboardInterrupt):
+        super().__init__()
+        self.problem, self.outcome, self.original = problem, outcome, original
+
+
+@dataclass
+class Runner:
+    """A network on its path."""
+
+    problem: Problem
+    path: FullBatchPath | BatchedPath
+
+
+class Search:
+    """A search on held-out samples.
+
+    Parameters
+    ----------
+    settings : Settings
+    samples : Samples
+    targets : Targets
+    random_state : RandomState
+        Draws what is held out, initial weights and batches.
+    begun : float
+        When the fit began.
+    validation : Samples or None
+        Samples of early stopping, which are then those held out.
+    observer : callable or None
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        samples: Samples,
+        targets: Targets,
+        random_state: np.random.RandomState,
+        begun: float,
+        validation: Samples | None,
+        observer: Observer | None,
+    ):
+        self.settings, self.samples, self.targets = settings, samples, targets
+        self.random_state, self.begun = random_state, begun
+        self.validation, self.observer = validation, observer
+        self.running: list[Runner] = []
+
+    def find(self, encoders: list[Encoder | None]) -> Found | None:
+        """Return what was found; None if there are too few samples.
+
+        Raises
+        ------
+        SearchInterrupted
+            With the weights so far, for a KeyboardInterrupt after their first accepted
+            iteration.
+        """
+        parts = self._parts()
+        if parts is None:
+            return None
+        try:
+            return self._found(encoders, *parts)
+        except KeyboardInterrupt as interrupt:
+            raise self._interrupted(interrupt) from None
+
+    def _parts(self) -> tuple[Samples, Samples] | None:
+        """Return samples to train on, and others to judge by."""
+        samples, held_out = self.samples, self.validation
+        m, n = len(samples.weights), samples.X.shape[1]
+        index = numbers = np.arange(m)
+        if m < FEWEST_ROWS:
+            if min(m, n) < FEWEST_SAMPLES:
+                return None
+            numbers = samples.numbered()
+            if not FEWEST_SAMPLES <= numbers.max() + 1 <= n:
+                return None
+        if held_out is None:
+            parts = self._split(numbers)
+            if parts is None:
+                return None
+            index, others = parts
+            held_out = samples.take(others).gathered()
+        most = most_rows(m)
+        if len(index) > most:
+            index = np.sort(self.random_state.permutation(index)[:most])
+        if len(index) < m:
+            samples = samples.take(index)
+        return samples, held_out
+
+    def _split(
+        self, numbers: NDArray[np.intp]
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]] | None:
+        """Return rows to train on and rows held out; equal numbers are kept together."""
+        _, first = np.unique(numbers, return_index=True)
+        samples = self.samples.take(first)
+        n_held_out = rows_held_out(len(first))
+        parts = self.targets.split(samples, n_held_out, self.random_state)
+        if parts is None or len(first) == len(numbers):
+            return parts
+        is_held_out = np.isin(numbers, parts[1])
+        return np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
+
+    def _found(
+        self, encoders: list[Encoder | None], samples: Samples, held_out: Samples
+    ) -> Found:
+        for encoder in encoders:
+            self.running.append(self._runner(encoder, samples, held_out))
+            self.running[-1].path.begin()
+            if len(self.running) > 1:
+                del self.running[self._loser()]
+        (runner,) = self.running
+        encoder, path = runner.problem.encoder, runner.path
+        columns = runner.problem.first.columns
+        if not self.settings.searches_alpha:
+            layers = runner.problem.leave(path.theta)
+            return Found(encoder, self.settings.initial_alpha, None, layers, columns)
+        weights = path.held_out.row_weights
+        relaxed = relaxed_alpha(path, weights, self.observer)
+        table = {"alpha": relaxed.points[:, 0], "log_loss": relaxed.points[:, 1]}
+        alpha = relaxed.alpha * self._share(runner)
+        theta, threshold, begins = relaxed.theta, None, False
+        if isinstance(path, FullBatchPath):
+            theta, threshold = path.further(relaxed.alpha, theta)
+            begins = True
+        layers = runner.problem.leave(theta)
+        return Found(encoder, alpha, table, layers, columns, begins, threshold)
+
+    def _runner(
+        self, encoder: Encoder | None, samples: Samples, held_out: Samples
+    ) -> Runner:
+        m, n = self.samples.X.shape[0], self.samples.X.shape[1]
+        batch_size = self.settings.batch_size_for(m, n)
+        problem = pose(
+            self.settings,
+            samples,
+            self.targets,
+            encoder,
+            self.random_state,
+            self.begun,
+            batch_size,
+        )
+        path = problem.path(self.random_state, problem.held_out(held_out))
+        return Runner(problem, path)
+
+    def _loser(self) -> int:
+        """Return which of two is to go: the first one, unless it is clearly better."""
+        first, second = (runner.path.losses() for runner in self.running)
+        weights = self.running[0].path.held_out.row_weights
+        worse, error = difference(second, first, weights)
+        if not np.isfinite(worse):
+            return 0 if np.isfinite(second).all() else 1
+        return 0 if worse <= CLEARLY * error else 1
+
+    def _share(self, runner: Runner) -> float:
+        """Return the share of the weight of all samples that was trained on."""
+        total = float(self.samples.weights.sum())
+        return runner.problem.total_weight / total
+
+    def _interrupted(self, interrupt: KeyboardInterrupt) -> KeyboardInterrupt:
+        """Return what is raised in place of an interrupt."""
+        original = interrupt
+        theta, alpha = None, np.nan
+        if isinstance(interrupt, Interrupted):  # within a part of a path
+            theta, original = interrupt.outcome.theta, interrupt.original
+            alpha = interrupt.outcome.alpha
+        for runner in reversed(self.running):
+            path, problem = runner.path, runner.problem
+            if theta is None and path.theta is problem.fresh:
+                continue
+            if theta is None:
+                theta, alpha = path.theta, path.alpha
+            validation = None
+            if self.validation is not None:
+                validation = path.held_out
+            alpha *= self._share(runner)
+            outcome = problem.as_it_stands(theta, alpha, validation)
+            if outcome is not None:
+                return SearchInterrupted(problem, outcome, original)
+            theta = None
+        return original
