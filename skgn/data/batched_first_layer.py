@@ -26,9 +26,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skgn.data.batches import BatchRows, DenseRows, MappedRows, make_rows
+from skgn.data.batches import (
+    BatchRows,
+    DenseRows,
+    EncodedBatches,
+    MappedRows,
+    make_rows,
+)
 from skgn.data.columns import Standardisation
-from skgn.data.encoding import EncodedRows
+from skgn.data.encoding import EncodedRows, NumberRows
 from skgn.data.first_layer import truncated_factor
 from skgn.data.inputs import (
     DenseInputs,
@@ -102,9 +108,11 @@ class BatchedFirstLayer:
         """
         n = X.shape[1]
         columns = Standardisation.none(n)
-        if standardize:
-            columns = Standardisation.of(X, row_weights)
         sample, weights = _sample(X, row_weights, random_state, kept)
+        if standardize and isinstance(X, EncodedRows) and not copy:
+            columns = _of_numbers_and_sample(X, row_weights, sample, weights)
+        elif standardize:
+            columns = Standardisation.of(X, row_weights)
         inputs: Inputs
         if isinstance(sample, EncodedRows):
             inputs = EncodedInputs(sample, columns)
@@ -125,7 +133,8 @@ class BatchedFirstLayer:
             factor = Factor.decompose(inputs.gram(weights)).astype(X.dtype)
         if copy:
             return cls(columns, make_rows(X, columns), factor)
-        return cls(columns, MappedRows(X, columns, kept), factor)
+        rows = EncodedBatches if isinstance(X, EncodedRows) else MappedRows
+        return cls(columns, rows(X, columns, kept), factor)
 
     @property
     def width(self) -> int:
@@ -149,6 +158,20 @@ class BatchedFirstLayer:
         if self.basis is not None:
             return DenseInputs(DenseRows.rotated(X, self.columns, self.basis).tilde)
         return make_inputs(X, self.columns)
+
+
+def _of_numbers_and_sample(
+    X: EncodedRows, row_weights: Array, sample: EncodedRows, weights: Array
+) -> Standardisation:
+    """Measure the numbers of all rows, and what else is encoded of some.
+
+    All else is bounded. Numbers may have outliers, and each of them counts.
+    """
+    numbers = Standardisation.of(NumberRows(X), row_weights)
+    columns = Standardisation.of(sample, weights)
+    n = len(numbers.mean)
+    columns.mean[:n], columns.scale[:n] = numbers.mean, numbers.scale
+    return columns
 
 
 def _sample(

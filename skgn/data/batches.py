@@ -1,11 +1,13 @@
 r"""Rows that are taken in batches, in the coordinates of the first layer.
 
-Three ways to hold them, chosen by what X is:
+Four ways to hold them, chosen by what X is:
 
 ==================  =====================================================================
 DenseRows           one copy of X, standardised and perhaps rotated; a batch is gathered
 MappedRows          X stays where it is (a memory map); a batch is gathered, then
                     standardised
+EncodedBatches      raw X stays where it is; a batch is gathered, and encoded columns
+                    are written to it, the steps as standardised ones at once
 SparseRows          one copy of the stored entries, scaled; a batch is centred
                     implicitly
 ==================  =====================================================================
@@ -20,6 +22,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from skgn.data.columns import Standardisation
+from skgn.data.encoding import EncodedRows
 from skgn.data.inputs import DenseInputs, Inputs, SparseInputs
 from skgn.linalg.products import matmul, row_chunks
 from skgn.typing import Array
@@ -109,6 +112,42 @@ class MappedRows:
         tilde[:, 0] = 1
         # in the order of the file; the order of rows within a batch does not matter
         self.columns.apply(self.X[index], out=tilde[:, 1:])
+        return DenseInputs(tilde)
+
+
+class EncodedBatches:
+    """Encoded rows that are not copied; the rows `kept` of the fit, all if None."""
+
+    def __init__(
+        self,
+        X: EncodedRows,
+        columns: Standardisation,
+        kept: NDArray[Any] | None = None,
+    ):
+        self.X, self.kept = X, kept
+        self.shape = (len(X) if kept is None else len(kept), X.shape[1])
+        self.dtype = X.dtype
+        start, steps = len(X.encoder.numbers), X.encoder.steps
+        stop = start + len(steps.source)
+        mean, scale = columns.mean, columns.scale
+        steps = steps.standardised(mean[start:stop], scale[start:stop])
+        self.steps = steps.astype(X.dtype)
+        self.others = [
+            (part, Standardisation(mean[part], scale[part]))
+            for part in (slice(None, start), slice(stop, None))
+        ]
+        self._gathered = Gathered(1 + X.shape[1], X.dtype)
+
+    def batch(self, index: NDArray[Any]) -> DenseInputs:
+        """See :class:`BatchRows`."""
+        if self.kept is not None:
+            index = self.kept[index]
+        tilde = self._gathered.of_rows(len(index))
+        tilde[:, 0] = 1
+        block = tilde[:, 1:]
+        self.X.write(index, block, self.steps)
+        for part, columns in self.others:
+            columns.apply(block[:, part], out=block[:, part])
         return DenseInputs(tilde)
 
 

@@ -31,6 +31,8 @@ All of this is a function of one row. It takes no copy of X: rows are encoded as
 asked for (:class:`EncodedRows`).
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
@@ -52,7 +54,7 @@ ROWS_PER_STEP = 3.0
 FEWEST_STEPS, MOST_STEPS = 3, 48
 
 #: Most steps of all columns together, as long as each has FEWEST_STEPS.
-MOST_COLUMNS = 512
+MOST_COLUMNS = 256
 
 #: Columns of so few distinct values are not encoded.
 FEW_VALUES = 3
@@ -98,7 +100,7 @@ class Category:
     @classmethod
     def of(
         cls, column: int, codes: Array, weights: Array, count: int, with_means: bool
-    ) -> "Category":
+    ) -> Category:
         """Learn from the codes of rows, of which there are up to `count`.
 
         Of many categories there may be mean targets, too.
@@ -154,6 +156,51 @@ class MeanTargets:
 
 
 @dataclass(frozen=True)
+class Steps:
+    """Steps of columns: ``clip((x - shift) * slope + offset, low, high)``.
+
+    Attributes
+    ----------
+    source : ndarray of int
+        The column of each of the S steps.
+    shift, slope, offset, low, high : ndarray of shape (S,)
+    """
+
+    source: NDArray[np.intp]
+    shift: Array
+    slope: Array
+    offset: Array
+    low: Array
+    high: Array
+
+    def standardised(self, mean: Array, scale: Array) -> Steps:
+        """Return the steps less their means, divided by their scales.
+
+        Clipping does not mind.
+        """
+        offset, low, high = (
+            (bound - mean) / scale for bound in (self.offset, self.low, self.high)
+        )
+        return Steps(self.source, self.shift, self.slope / scale, offset, low, high)
+
+    def astype(self, dtype: Any) -> Steps:
+        """Return the steps in a precision."""
+        names = "shift", "slope", "offset", "low", "high"
+        own = {name: getattr(self, name).astype(dtype, copy=False) for name in names}
+        return replace(self, **own)
+
+    @np.errstate(over="ignore")
+    def write(self, values: Array, out: Array) -> None:
+        """Write the steps of rows, (m, n), to `out`, (m, S)."""
+        values.take(self.source, axis=1, out=out, mode="clip")
+        out -= self.shift
+        out *= self.slope
+        out += self.offset
+        np.maximum(out, self.low, out=out)
+        np.minimum(out, self.high, out=out)
+
+
+@dataclass(frozen=True)
 class Encoder:
     """What columns of raw X become.
 
@@ -185,7 +232,7 @@ class Encoder:
         row_weights: Array,
         n_categories: dict[int, int] | None = None,
         with_means: bool = False,
-    ) -> "Encoder":
+    ) -> Encoder:
         """Learn from rows; without steps.
 
         Parameters
@@ -216,7 +263,7 @@ class Encoder:
         random_state: np.random.RandomState,
         steps: int | None = None,
         most_columns: int | None = None,
-    ) -> "Encoder":
+    ) -> Encoder:
         """Return the encoder with steps, by the same rows; itself if there are none.
 
         Parameters
@@ -280,18 +327,18 @@ class Encoder:
         return numbers + steps + indicators + means_of
 
     @cached_property
-    def _steps(self) -> tuple[NDArray[np.intp], Array, Array, Array, Array]:
-        """Column, first knot, 1 / length, and bounds of each step."""
+    def steps(self) -> Steps:
+        """All steps, column by column."""
         own = [j for j in self.numbers if len(self.knots[j])]
-        counts = [len(self.knots[j]) - 1 for j in own]
+        counts = np.array([len(self.knots[j]) - 1 for j in own], dtype=np.intp)
         source = np.repeat(np.array(own, dtype=np.intp), counts)
         shift = np.concatenate([np.empty(0), *(self.knots[j][:-1] for j in own)])
         length = np.concatenate([np.empty(0), *(np.diff(self.knots[j]) for j in own)])
         low, high = np.zeros(len(shift)), np.ones(len(shift))
         ends = np.cumsum(counts, dtype=np.intp)
-        low[ends - np.array(counts, dtype=np.intp)] = -1
+        low[ends - counts] = -1
         high[ends - 1] = 2
-        return source, shift, 1 / length, low, high
+        return Steps(source, shift, 1 / length, np.zeros(len(shift)), low, high)
 
     def filled(self, X: Array) -> Array:
         """Return rows of numbers with the mean for each missing one."""
@@ -300,7 +347,6 @@ class Encoder:
             return X
         return np.where(missing, self.fill, X).astype(X.dtype, copy=False)
 
-    @np.errstate(over="ignore")
     def encode(self, X: Array, mean_targets: Array | None = None) -> Array:
         """Return encoded rows, (m, `width`), in the precision of `X`, (m, n).
 
@@ -309,30 +355,29 @@ class Encoder:
         if self.is_plain:
             return self.filled(X)
         out = np.empty((len(X), self.width), dtype=X.dtype)
+        self.write(X, out, self.steps.astype(X.dtype), mean_targets)
+        return out
+
+    def write(
+        self, X: Array, out: Array, steps: Steps, mean_targets: Array | None = None
+    ) -> None:
+        """Write encoded rows of `X` to `out`; `steps` may be standardised ones."""
         values = self.filled(X)
         start = len(self.numbers)
         out[:, :start] = values[:, self.numbers]
-        source, shift, slope, low, high = self._steps
-        steps = out[:, start : start + len(source)]
-        start += len(source)
-        values.take(source, axis=1, out=steps, mode="clip")
-        steps -= shift.astype(X.dtype)
-        steps *= slope.astype(X.dtype)
-        np.clip(steps, low.astype(X.dtype), high.astype(X.dtype), out=steps)
-        out[:, start : start + len(self.flagged)] = np.isnan(X[:, self.flagged])
-        start += len(self.flagged)
+        stop = start + len(steps.source)
+        steps.write(values, out[:, start:stop])
+        start, stop = stop, stop + len(self.flagged)
+        out[:, start:stop] = np.isnan(X[:, self.flagged])
         for part in self.categories:
-            stop = start + part.table.shape[1]
+            start, stop = stop, stop + part.table.shape[1]
             out[:, start:stop] = part.encode(X[:, part.column])
-            start = stop
         if mean_targets is not None:
-            out[:, start:] = mean_targets
-            return out
+            out[:, stop:] = mean_targets
+            return
         for means_of in self.mean_targets:
-            stop = start + means_of.table.shape[1]
+            start, stop = stop, stop + means_of.table.shape[1]
             out[:, start:stop] = means_of.encode(X[:, means_of.column])
-            start = stop
-        return out
 
     def names(
         self,
@@ -379,17 +424,34 @@ class EncodedRows:
         """Return the number of rows."""
         return self.shape[0]
 
-    def take(self, index: NDArray[Any]) -> "EncodedRows":
+    def take(self, index: NDArray[Any]) -> EncodedRows:
         """Return some of the rows, not yet encoded."""
-        means_of = None if self.mean_targets is None else self.mean_targets[index]
-        return EncodedRows(self.X[index], self.encoder, means_of)
+        return EncodedRows(self.X[index], self.encoder, self._means(index))
 
     def __getitem__(self, rows: Any) -> Array:
         """Return some of the rows, encoded."""
-        means_of = None if self.mean_targets is None else self.mean_targets[rows]
         part = self.X[rows]
         part = part.toarray() if sparse.issparse(part) else part
-        return self.encoder.encode(part, means_of)
+        return self.encoder.encode(part, self._means(rows))
+
+    def write(self, rows: Any, out: Array, steps: Steps) -> None:
+        """Write some of the rows to `out`, with steps that may be standardised."""
+        self.encoder.write(self.X[rows], out, steps, self._means(rows))
+
+    def _means(self, rows: Any) -> Array | None:
+        return None if self.mean_targets is None else self.mean_targets[rows]
+
+
+class NumberRows:
+    """The numbers of encoded rows, without all else."""
+
+    def __init__(self, rows: EncodedRows):
+        self.rows, self.numbers = rows, rows.encoder.numbers
+        self.shape, self.dtype = (len(rows), len(self.numbers)), rows.dtype
+
+    def __getitem__(self, rows: Any) -> Array:
+        """Return some of the rows."""
+        return self.rows.encoder.filled(self.rows.X[rows])[:, self.numbers]
 
 
 @contextmanager

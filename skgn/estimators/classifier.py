@@ -124,13 +124,13 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         then additive in piecewise-linear functions. None leaves numbers as they are.
         "auto" trains both for a while, and keeps plain numbers if they are clearly better
         on held-out samples. It does so from 400 samples on, with
-        ``solver="kronecker"``, and if no more than 170 features would have steps; else,
+        ``solver="kronecker"``, and if no more than 85 features would have steps; else,
         and in a stream, it is None. Sparse `X` stays as it is.
     n_knots : "auto" or int, default="auto"
         Knots of a numeric feature, 3 at least: its least and largest value, values that
         many samples share, and quantiles of the others. "auto" is one more than a third
         of the root of the sum of the sample weights, at least 4 and at most 49, and fewer
-        where all features would have more than 512 steps together.
+        where all features would have more than 256 steps together.
     categorical_features : "from_dtype", None or array-like, default="from_dtype"
         Which features are categories. "from_dtype": those of a data frame whose type is
         that of categories or strings, or of objects with a string among them. None: none,

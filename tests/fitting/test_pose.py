@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from skgn.data import samples as samples_module
-from skgn.data.batches import DenseRows, MappedRows
+from skgn.data.batches import DenseRows, EncodedBatches
 from skgn.data.encoding import EncodedRows
 from skgn.data.samples import Samples
 from skgn.estimators.targets import learned
@@ -234,7 +234,7 @@ def test_mapped_rows_are_those_in_memory(
     if batch_size is None:
         assert other.samples.kept is None
     else:
-        assert isinstance(other.first.rows, MappedRows)
+        assert isinstance(other.first.rows, EncodedBatches)
         assert isinstance(one.first.rows, DenseRows)
     layers = other.leave(other.theta)
     held_out = one.held_out(samples), other.held_out(on_disk)
@@ -270,7 +270,7 @@ def test_encoded_rows_are_copied_up_to_a_size(monkeypatch):
     assert isinstance(posed(given, samples, targets, 20).first.rows, DenseRows)
     monkeypatch.setattr(pose_module, "MOST_COPIED", bytes_needed - 1)
     other = posed(given, samples, targets, 20)
-    assert isinstance(other.first.rows, MappedRows)
+    assert isinstance(other.first.rows, EncodedBatches)
     index = np.array([5, 3, 100])
     layers = one.leave(one.theta)
     Z = []
