@@ -80,7 +80,7 @@ def check(model, path):
         if layer:
             actual = actual[int(layer)]
             assert not actual.flags.writeable
-            assert dtype == object or actual.dtype == dtype  # of a table with words
+            assert actual.dtype == dtype or dtype.kind == "O"  # a table with words
         if np.asarray(value).dtype.kind == "f":
             assert_allclose(actual, value, rtol=tolerance, atol=tolerance, err_msg=name)
         else:
