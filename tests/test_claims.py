@@ -43,8 +43,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 def unpenalised(*args, **parameters):
     """Return a classifier that nothing stops but what it is told."""
-    options = {"alpha": 0.0, "tol": 0.0, "random_state": 0, **parameters}
-    return GaussNewtonMLPClassifier(*args, **options)
+    options = {"alpha": 0.0, "tol": 0.0, "encoding": None, "random_state": 0}
+    return GaussNewtonMLPClassifier(*args, **{**options, **parameters})
 
 
 def halves(data):

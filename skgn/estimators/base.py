@@ -81,6 +81,14 @@ ADVICE = {
     ),
 }
 
+#: What can be done where scikit-learn cannot read X.
+REMEDIES = {
+    "could not convert string": (
+        "Name columns of words in categorical_features, or pass a data frame"
+    ),
+    "X contains NaN": "Cells of sparse X cannot be missing: densify X, or impute them",
+}
+
 #: In place of targets, where there are to be none.
 NO_TARGETS = object()
 
@@ -553,10 +561,11 @@ def _checked(
                 return validate_data(estimator, X, reset=reset, **how), None
             return validate_data(estimator, X, y, reset=reset, multi_output=True, **how)
         except ValueError as error:
-            if "could not convert string" not in str(error):
-                raise
-            remedy = "Name columns of words in categorical_features, or pass a data frame"
-            raise ValueError(f"{error}. {remedy}.") from error
+            for what, remedy in REMEDIES.items():
+                if what in str(error):
+                    first = str(error).splitlines()[0].rstrip(".")
+                    raise ValueError(f"{first}. {remedy}.") from error
+            raise
     validate_data(estimator, X, reset=reset, skip_check_array=True)
     how["estimator"] = type(estimator).__name__
     if y is NO_TARGETS:

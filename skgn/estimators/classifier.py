@@ -60,8 +60,8 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         ``alpha=1 / n_samples`` here. The first layer is penalised in standardised
         features if `standardize` is True.
 
-        "auto" finds it. Below 400 samples the fit itself adapts it by the evidence, the
-        probability of the labels given the penalty, and no sample is held out. From 400
+        "auto" finds it. Below 150 samples the fit itself adapts it by the evidence, the
+        probability of the labels given the penalty, and no sample is held out. From 150
         samples on a search comes first, and from 60 on where there are as many features
         as samples. 15 % of the samples (300 at least, or a third; 5,000 at most) are held
         out, or those of early stopping serve. Others, in mini-batches at most half of
@@ -123,7 +123,7 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         each interval between two of them that lies below the value. The first layer is
         then additive in piecewise-linear functions. None leaves numbers as they are.
         "auto" trains both for a while, and keeps plain numbers if they are clearly better
-        on held-out samples. It does so from 400 samples on, with
+        on held-out samples. It does so from 150 samples on, with
         ``solver="kronecker"``, and if no more than 85 features would have steps; else,
         and in a stream, it is None. Sparse `X` stays as it is.
     n_knots : "auto" or int, default="auto"

@@ -1,12 +1,14 @@
 """Which encodings of the columns a fit chooses from."""
 
+from dataclasses import replace
+
 import numpy as np
 from scipy import sparse
 
 from skgn.data.encoding import FEWEST_STEPS, MOST_COLUMNS, Encoder
 from skgn.data.samples import Samples
 from skgn.fitting.fitted import Fitted
-from skgn.fitting.relaxation import FEWEST_ROWS
+from skgn.fitting.relaxation import are_enough
 from skgn.fitting.settings import Settings
 
 
@@ -51,7 +53,8 @@ def encoders_for(
                 "fill. Set encoding='auto' or None, or densify X with toarray()."
             )
         return [None]
-    total = float(samples.weights.sum())
+    # weights of a small unit count as rows: categories need some, and steps
+    total = max(float(samples.weights.sum()), len(samples.weights))
     weights = total * samples.scattered_weights()
     plain = Encoder.of(X, weights, samples.categories, with_means)
     if settings.encoding is None:
@@ -59,8 +62,8 @@ def encoders_for(
     steps = None if settings.n_knots == "auto" else int(settings.n_knots) - 1
     if settings.encoding == "piecewise":
         return [plain.with_steps(X, weights, random_state, steps)]
-    can_choose = settings.solver == "kronecker" and len(samples.weights) >= FEWEST_ROWS
-    if not can_choose:
+    m, n = len(samples.weights), X.shape[1]
+    if settings.solver != "kronecker" or not are_enough(m, n):
         return [plain]
     most = MOST_COLUMNS // (FEWEST_STEPS if steps is None else steps)
     encoded = plain.with_steps(X, weights, random_state, steps, most)
@@ -91,5 +94,7 @@ def _kept(settings: Settings, samples: Samples, earlier: Fitted) -> Encoder | No
             )
         return None
     if own is None:  # sparse rows so far
-        return Encoder.of(X, samples.scattered_weights())
+        # as many columns as before: none tells where cells are missing
+        encoder = Encoder.of(X, samples.scattered_weights())
+        return replace(encoder, flagged=encoder.flagged[:0])
     return own

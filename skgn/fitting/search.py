@@ -16,7 +16,7 @@ No target of a held-out sample has a part in what the network is trained on. Col
 hold mean targets are made of the others alone.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +29,8 @@ from skgn.fitting.pose import pose
 from skgn.fitting.problem import Problem
 from skgn.fitting.relaxation import (
     CLEARLY,
-    FEWEST_ROWS,
-    FEWEST_SAMPLES,
+    DISTINCT_ROWS,
+    are_enough,
     difference,
     most_rows,
     relaxed_alpha,
@@ -158,19 +158,15 @@ class Search:
         """Return samples to train on, and others to judge by."""
         samples, held_out = self.samples, self.validation
         m, n = len(samples.weights), samples.X.shape[1]
-        index = numbers = np.arange(m)
-        if m < FEWEST_ROWS:
-            if min(m, n) < FEWEST_SAMPLES:
-                return None
-            numbers = samples.numbered()
-            if not FEWEST_SAMPLES <= numbers.max() + 1 <= n:
-                return None
         if held_out is None:
-            parts = self._split(numbers)
+            parts = self._split()
             if parts is None:
                 return None
-            index, others = parts
-            held_out = samples.take(others).gathered()
+            index, held_out = parts
+        elif are_enough(m, n):
+            index = np.arange(m)
+        else:
+            return None
         most = most_rows(m)
         if len(index) > most:
             index = np.sort(self.random_state.permutation(index)[:most])
@@ -178,18 +174,28 @@ class Search:
             samples = samples.take(index)
         return samples, held_out
 
-    def _split(
-        self, numbers: NDArray[np.intp]
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp]] | None:
-        """Return rows to train on and rows held out; equal numbers are kept together."""
+    def _split(self) -> tuple[NDArray[np.intp], Samples] | None:
+        """Return which rows to train on, and samples that are held out."""
+        samples, m = self.samples, len(self.samples.weights)
+        n = samples.X.shape[1]
+        if not are_enough(m, max(m, n)):
+            return None
+        if m >= DISTINCT_ROWS:
+            parts = self.targets.split(samples, rows_held_out(m), self.random_state)
+            return parts and (parts[0], samples.take(parts[1]).gathered())
+        # equal rows are one sample, of their weights
+        numbers = samples.numbered()
         _, first = np.unique(numbers, return_index=True)
-        samples = self.samples.take(first)
+        weights = np.bincount(numbers, samples.weights).astype(np.float64)
+        distinct = replace(samples.take(first), weights=weights)
+        if not are_enough(len(first), n):
+            return None
         n_held_out = rows_held_out(len(first))
-        parts = self.targets.split(samples, n_held_out, self.random_state)
-        if parts is None or len(first) == len(numbers):
-            return parts
-        is_held_out = np.isin(numbers, parts[1])
-        return np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
+        parts = self.targets.split(distinct, n_held_out, self.random_state)
+        if parts is None:
+            return None
+        index = np.flatnonzero(~np.isin(numbers, parts[1]))
+        return index, distinct.take(parts[1]).gathered()
 
     def _found(
         self, encoders: list[Encoder | None], samples: Samples, held_out: Samples

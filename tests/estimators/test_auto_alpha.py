@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from skgn import GaussNewtonMLPClassifier
 from skgn.fitting import relaxation, search
 from skgn.fitting.problem import FullBatch, MiniBatches
-from skgn.fitting.relaxation import FEWEST_ROWS, FEWEST_SAMPLES
+from skgn.fitting.relaxation import FEWEST_ROWS, FEWEST_WIDE_ROWS
 from skgn.training.evidence import INITIAL, LEAST, MOST
 from tests.problems import binary, digits, iris, multiclass, multilabel, wide
 
@@ -48,6 +48,7 @@ def test_is_the_default():
 def test_few_rows(draw, batch_size):
     """The fit finds its own penalty; no row is held out."""
     X, y = draw()
+    X, y = X[:140], y[:140]
     model = small(batch_size=batch_size).fit(X, y)
     assert LEAST <= model.alpha_ <= MOST
     assert model.history_["alpha"][0] == INITIAL != model.alpha_
@@ -57,8 +58,8 @@ def test_few_rows(draw, batch_size):
 
 def test_fixed_point():
     """m alpha ‖W‖² is τ γ, m the sum of the weights, W for standardised columns."""
-    X, y = binary(200)
-    w = np.random.default_rng(0).integers(1, 4, 200)
+    X, y = binary(140)
+    w = np.random.default_rng(0).integers(1, 4, 140)
     model = small(activation="tanh", tol=1e-5, max_iter=500).fit(X, y, w)
     squares = sum(
         np.sum(np.square(W))
@@ -200,8 +201,8 @@ def clean_and_wide(m=90, n=120):
 
 
 def test_limits_of_few_samples_of_many_columns():
-    """Some are held out from FEWEST_SAMPLES on, where columns are not fewer."""
-    m = FEWEST_SAMPLES
+    """Some are held out from FEWEST_WIDE_ROWS on, where columns are not fewer."""
+    m = FEWEST_WIDE_ROWS
     X, y = clean_and_wide(m, m)
     path = small().fit(X, y).alpha_path_
     assert path["alpha"][-1] < path["alpha"][0] / 100  # the evidence is too strong

@@ -340,3 +340,16 @@ def test_a_pipeline_that_leaves_nothing_missing():
     expected = small().fit(array, y)
     assert_array_equal(model.predict_proba(frame), expected.predict_proba(array))
     assert model[-1].encoder_.is_plain
+
+
+@pytest.mark.parametrize("again", ["partial_fit", "fit"])
+def test_missing_cells_after_sparse_rows(again):
+    """The columns stay those of the sparse rows: the mean, and no indicator."""
+    X, y = binary()
+    model = small(warm_start=True)
+    model.partial_fit(sparse.csr_array(X), y, classes=[0, 1])
+    X[::5, 1] = NAN
+    getattr(model, again)(X, y)
+    assert model.encoder_.is_plain
+    assert len(model.coefs_[0]) == X.shape[1]
+    assert np.isfinite(model.predict_proba(X)).all()

@@ -15,6 +15,7 @@ METHODS = ["predict", "predict_proba", "predict_log_proba", "decision_function"]
 def small(**parameters):
     """Return a quick classifier with a well-determined optimum path."""
     options = {"hidden_layer_sizes": (6,), "activation": "tanh", "alpha": 1e-2}
+    options["encoding"] = None
     return GaussNewtonMLPClassifier(
         **{**options, "random_state": 0, "max_iter": 500, **parameters}
     )

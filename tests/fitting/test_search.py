@@ -22,8 +22,9 @@ from skgn.fitting.paths import BatchedPath, FullBatchPath
 from skgn.fitting.problem import FullBatch, MiniBatches
 from skgn.fitting.relaxation import (
     CLEARLY,
+    DISTINCT_ROWS,
     FEWEST_ROWS,
-    FEWEST_SAMPLES,
+    FEWEST_WIDE_ROWS,
     difference,
     rows_held_out,
 )
@@ -252,7 +253,7 @@ def test_equal_samples_stay_on_one_side(container):
     m, n = 80, 100
     X, y = rng.normal(size=(m, n)), np.arange(m) % 2
     index = rng.permutation(np.repeat(np.arange(m), rng.integers(1, 5, m)))
-    assert len(index) < FEWEST_ROWS
+    assert FEWEST_ROWS < len(index) < DISTINCT_ROWS
     samples, targets = of(container(X[index]), y[index])
     train, held_out = searching(settings(), samples, targets)._parts()
 
@@ -263,12 +264,13 @@ def test_equal_samples_stay_on_one_side(container):
     assert len(rows(train) | rows(held_out)) == m
     assert not rows(train) & rows(held_out)
     assert len(rows(held_out)) == rows_held_out(m)
-    assert len(train.weights) + len(held_out.weights) == len(index)
+    assert len(held_out.weights) == rows_held_out(m)  # each once, of all its weight
+    assert train.weights.sum() + held_out.weights.sum() == len(index)
 
 
 def test_repeated_samples_are_no_further_ones():
     """The limits are those of different samples."""
-    n = FEWEST_SAMPLES
+    n = FEWEST_WIDE_ROWS
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(n, n)), np.arange(n) % 2
 

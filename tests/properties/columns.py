@@ -50,6 +50,11 @@ def rounding(rng, m, info):
     return 1.7e9 * (1 + float(info.eps) * rng.integers(0, 3, m))
 
 
+def missing(rng, m, info, share=0.3):
+    """Draw normal values, some of which are missing."""
+    return np.where(rng.uniform(size=m) < share, np.nan, rng.normal(size=m))
+
+
 MILD = {
     "normal": normal,
     "0/1": lambda rng, m, info: rng.integers(0, 2, m).astype(float),
@@ -77,9 +82,20 @@ HOSTILE = {
     "enormous": lambda rng, m, info: rng.normal(size=m) * float(info.max) ** 0.974,
     "largest": lambda rng, m, info: rng.choice([-1, 1], m) * float(info.max),
     "constant largest": lambda rng, m, info: np.full(m, float(info.max)),
+    "a hair apart": lambda rng, m, info: rng.integers(0, 9, m) * float(info.tiny) / 1e6,
 }
 
-KINDS = {**MILD, **HOSTILE}
+#: Columns with missing cells; of numbers that cannot be missing, zeros.
+GAPS = {
+    "missing": missing,
+    "mostly missing": lambda rng, m, info: missing(rng, m, info, 0.95),
+    "all missing": lambda rng, m, info: np.full(m, np.nan),
+    "missing among the largest": lambda rng, m, info: np.where(
+        rng.uniform(size=m) < 0.5, np.nan, float(info.max) ** 0.97
+    ),
+}
+
+KINDS = {**MILD, **HOSTILE, **GAPS}
 
 #: The kind that repeats the column to its left.
 COPY = "copy"
@@ -96,5 +112,6 @@ def table(kinds, m, seed, dtype):
         else:
             columns.append(KINDS[kind](np.random.default_rng([seed, j]), m, info))
     X = np.stack(columns, axis=1)
+    X = X if dtype.kind == "f" else np.nan_to_num(X, posinf=np.inf, neginf=-np.inf)
     largest = 2.0**62 if dtype.kind == "i" else float(info.max)
     return np.clip(X, -largest, largest).astype(dtype)

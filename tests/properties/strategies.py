@@ -141,7 +141,10 @@ class Samples:
     @property
     def dense(self):
         """X as an array."""
-        return table(self.kinds, self.m, self.seed, self.dtype)
+        X = table(self.kinds, self.m, self.seed, self.dtype)
+        if self.container in SPARSE:  # in which no cell can be missing
+            X = np.where(np.isnan(X), 0, X).astype(X.dtype)
+        return X
 
     @property
     def X(self):
@@ -269,6 +272,8 @@ def parameters(draw, solvers=("kronecker", "sequential", "joint"), **given):
         "validation_fraction": one_of(0.1, 0.5, 0.99, 1e-9),
         "n_iter_no_change": one_of(5, 1, np.inf),
         "standardize": st.booleans(),
+        "encoding": one_of("auto", "piecewise", None),
+        "n_knots": one_of("auto", 3, 5, 40),
         "order": one_of("jacobi", "gauss_seidel"),
         "safeguard": one_of("sign", "line_search", None),
         "step_size": one_of(1.0, 0.5, 1e-3),
