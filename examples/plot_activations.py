@@ -125,6 +125,7 @@ def gauss_newton(solver, activation, seed, X, X_test, y, y_test):
         activation,
         solver=solver,
         alpha=0,
+        encoding=None,
         tol=0,
         cost_threshold=TARGET,
         max_iter=MOST[solver],

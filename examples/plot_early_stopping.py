@@ -97,7 +97,7 @@ def split(X, y, train_rows, seed):
 
 def fit(X, y, seed, X_val=None, y_val=None, **parameters):
     """Return a fitted network; reaching the last iteration is expected."""
-    net = GaussNewtonMLPClassifier(HIDDEN, random_state=seed, **parameters)
+    net = GaussNewtonMLPClassifier(HIDDEN, encoding=None, random_state=seed, **parameters)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return net.fit(X, y, X_val=X_val, y_val=y_val)

@@ -134,7 +134,13 @@ def run_ours(parameters, layers, activation, seed, data):
     """Fit our network once and return what is reported of it."""
     X, X_test, y, y_test = data
     model = GaussNewtonMLPClassifier(
-        layers, activation, max_iter=ITERATIONS, tol=0, random_state=seed, **parameters
+        layers,
+        activation,
+        encoding=None,
+        max_iter=ITERATIONS,
+        tol=0,
+        random_state=seed,
+        **parameters,
     )
     seconds = timed_fit(model, X, y)
     cost = model.history_["cost"]

@@ -70,9 +70,10 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         held-out samples falls. With all samples at each iteration the network is then
         trained on at the penalty chosen. The fit of all samples begins with its weights,
         and if the held-out log-loss has risen before the end, it ends at the training
-        cost of the best point (`cost_threshold_`). In mini-batches the fit has weights
-        and a schedule of its own. The evidence depends on the sum of the sample weights,
-        which stands for the number of samples. With the thread's solvers, "auto" is 1e-4.
+        cost of the best point (`cost_threshold_`), unless early stopping watches it. In
+        mini-batches the fit has weights and a schedule of its own. The evidence depends
+        on the sum of the sample weights, which stands for the number of samples. With the
+        thread's solvers, "auto" is 1e-4.
 
         A number may be too large, an `alpha` of `MLPClassifier` for instance. If
         :meth:`fit` is then no better than the constant prediction, it warns.
@@ -319,8 +320,8 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
     >>> clf = GaussNewtonMLPClassifier(random_state=0).fit(X_train, y_train)
     >>> clf.score(X_test, y_test) > 0.96
     True
-    >>> clf.stop_reason_
-    'converged'
+    >>> clf.alpha_ < 1e-2
+    True
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {

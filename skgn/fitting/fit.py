@@ -177,7 +177,8 @@ class _Fit:
     def pose(self) -> "_Fit":
         """Pose the problem of all samples."""
         found, settings = self.found, self.settings
-        if found is not None and found.threshold is not None:
+        # samples of early stopping watch the fit themselves
+        if found is not None and found.threshold and self.held_out is None:
             settings = settings.ending_at(found.threshold)
         problem = pose(
             settings,
