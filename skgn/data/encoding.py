@@ -112,7 +112,7 @@ class Category:
         least = MIN_WEIGHT
         if many:
             least = MIN_WEIGHT_BESIDE_MEANS if with_means else MIN_WEIGHT_OF_MANY
-        kept = seen[totals[seen] >= least]
+        kept = seen[totals[seen] >= least * (1 - 1e-12)]  # sums may be rounded
         pooled, missing = len(kept) < len(seen), bool(totals[-1])
         table = np.zeros((count + 2, len(kept) + pooled + missing))
         table[kept, np.arange(len(kept))] = 1
@@ -183,21 +183,23 @@ class Steps:
         )
         return Steps(self.source, self.shift, self.slope / scale, offset, low, high)
 
+    @np.errstate(over="ignore")
     def astype(self, dtype: Any) -> Steps:
-        """Return the steps in a precision."""
+        """Return the steps in a precision, in which knots may be beyond all numbers."""
         names = "shift", "slope", "offset", "low", "high"
         own = {name: getattr(self, name).astype(dtype, copy=False) for name in names}
         return replace(self, **own)
 
-    @np.errstate(over="ignore")
+    @np.errstate(over="ignore", invalid="ignore")
     def write(self, values: Array, out: Array) -> None:
         """Write the steps of rows, (m, n), to `out`, (m, S)."""
         values.take(self.source, axis=1, out=out, mode="clip")
         out -= self.shift
         out *= self.slope
         out += self.offset
-        np.maximum(out, self.low, out=out)
-        np.minimum(out, self.high, out=out)
+        # knots beyond a precision, of an earlier fit in a higher one, leave no NaN
+        np.fmax(out, self.low, out=out)
+        np.fmin(out, self.high, out=out)
 
 
 @dataclass(frozen=True)
@@ -345,7 +347,9 @@ class Encoder:
         missing = np.isnan(X)
         if not missing.any():
             return X
-        return np.where(missing, self.fill, X).astype(X.dtype, copy=False)
+        most = np.finfo(X.dtype).max
+        fill = np.clip(self.fill, -most, most).astype(X.dtype)
+        return np.where(missing, fill, X)
 
     def encode(self, X: Array, mean_targets: Array | None = None) -> Array:
         """Return encoded rows, (m, `width`), in the precision of `X`, (m, n).

@@ -540,6 +540,7 @@ def _validated(
     return as_csr_array(X), y, moderate(check_sample_weight(sample_weight, X))
 
 
+@np.errstate(over="ignore", invalid="ignore")  # in sums of the largest numbers
 def _checked(
     estimator: BaseEstimator,
     table: Reader,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
+from scipy.sparse import issparse
 
 from skgn.data.columns import Standardisation, column_range
 from skgn.data.samples import Samples
@@ -288,12 +289,15 @@ def _penalty_prevails(problem: Problem, outcome: Outcome) -> bool:
         problem.fresh, problem.fresh
     )
     says_nothing = outcome.cost > (1 - GAIN) * problem.null_cost
-    return shrunk and says_nothing and _varies(problem.samples)
+    return shrunk and says_nothing and _varies(problem)
 
 
-def _varies(samples: Samples) -> bool:
-    """Return whether a column varies in the first of some samples."""
+def _varies(problem: Problem) -> bool:
+    """Return whether a column varies in the first of the samples."""
+    samples, encoder = problem.samples, problem.encoder
     X = samples.take(np.arange(min(len(samples.weights), SEEN))).gathered().X
+    if encoder is not None and not issparse(X):
+        X = encoder.filled(X)
     lowest, highest = column_range(X, np.ones(X.shape[0]))
     return bool(np.any(lowest < highest))
 

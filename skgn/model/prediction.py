@@ -160,7 +160,8 @@ class Predictor:
     def encoded(self, X: Array) -> Array:
         """Return the columns that the network takes, without missing cells."""
         if self.encoder is not None:
-            return self.encoder.encode(X)
+            own = np.result_type(X.dtype, self.dtype)  # which has the means
+            return self.encoder.encode(X.astype(own, copy=False))
         return np.where(np.isnan(X), self.columns.mean, X)
 
     def _centred(self, X: Array) -> Array:

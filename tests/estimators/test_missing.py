@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.compose import ColumnTransformer
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import SimpleImputer
 from sklearn.metrics import log_loss
 from sklearn.model_selection import cross_val_score
@@ -353,3 +354,21 @@ def test_missing_cells_after_sparse_rows(again):
     assert model.encoder_.is_plain
     assert len(model.coefs_[0]) == X.shape[1]
     assert np.isfinite(model.predict_proba(X)).all()
+
+
+def test_a_missing_cell_has_the_mean_of_the_fit_whatever_its_precision():
+    """The mean of a column far from zero, in float32 as in float64."""
+    X = 1e8 + np.linspace(-1.9, 2, 8)[:, None]
+    model = GaussNewtonMLPClassifier((), random_state=0).fit(X, np.arange(8) > 3)
+    gap = np.array([[NAN]])
+    expected = model.predict_proba(gap)
+    assert_allclose(model.predict_proba(gap.astype(np.float32)), expected, atol=1e-9)
+
+
+def test_a_penalty_that_prevails_among_gaps():
+    """The warning is that of a fit without gaps."""
+    X = np.random.default_rng(0).normal(size=(100, 3))
+    y = X[:, 0] > 0
+    X[[0, 1, 2], [0, 1, 2]] = NAN
+    with pytest.warns(ConvergenceWarning, match="keeps the fit"):
+        small(alpha=1e3).fit(X, y)

@@ -24,7 +24,8 @@ NAMES = [
 #: Messages that may blame X as a whole.
 OF_X = (
     r"Input (X|array) contains (infinity|NaN)|X has \d+ features|feature names|"
-    r"inconsistent numbers of samples|could not convert|minimum of"
+    r"inconsistent numbers of samples|could not convert|minimum of|"
+    r"Sparse X takes no categories"
 )
 
 
@@ -119,6 +120,19 @@ def assert_finite(model):
     bad = {name: value for name, value in numbers.items() if not np.isfinite(value).all()}
     assert not bad, bad
     assert np.all(model.scale_ > 0)
+    names = model.encoded_feature_names_out_
+    assert len({*names}) == len(names) == len(model.coefs_[0]) == len(model.scale_)
+    assert all(np.all(np.diff(knots) > 0) for knots in knots_of(model))
+
+
+def knots_of(model):
+    """Return the knots of all features."""
+    return () if model.encoder_ is None else model.encoder_.knots
+
+
+def takes_sparse(model):
+    """Return whether an estimator can read sparse samples."""
+    return all(known is None for known in model.categories_)
 
 
 def assert_predicts(model, X):
@@ -150,7 +164,10 @@ def assert_sound(model, X):
 
 
 def absurd_samples(model):
-    """Return samples of zeros, ones, the largest and the smallest numbers."""
+    """Return samples of zeros, ones, the largest and the smallest numbers, and of none.
+
+    In place of categories they are unknown.
+    """
     n, sign = model.n_features_in_, (-1) ** np.arange(model.n_features_in_)
     names = getattr(model, "feature_names_in_", None)
     for dtype in (np.float64, np.float32):
@@ -158,9 +175,18 @@ def absurd_samples(model):
         sizes = [0, 1, info.max, -info.max, info.tiny, info.tiny / 100]
         rows = [np.full(n, size, dtype) for size in sizes]
         X = np.stack([*rows, (info.max * sign).astype(dtype)])
-        yield X if names is None else pd.DataFrame(X, columns=names)
-        if names is None:
+        gaps = np.where(sign > 0, X, np.nan).astype(dtype)
+        whole = np.concatenate([X, gaps, np.full((1, n), np.nan, dtype)])
+        yield whole if names is None else pd.DataFrame(whole, columns=names)
+        if names is None and takes_sparse(model):
             yield sparse.csr_array(X)
+    if names is not None and not takes_sparse(model):
+        yield pd.DataFrame(
+            {
+                name: np.full(2, np.nan) if known is None else ["no category", None]
+                for name, known in zip(names, model.categories_, strict=True)
+            }
+        )
 
 
 def assert_equal_fits(one, other):

@@ -50,9 +50,50 @@ def rounding(rng, m, info):
     return 1.7e9 * (1 + float(info.eps) * rng.integers(0, 3, m))
 
 
-def missing(rng, m, info, share=0.3):
-    """Draw normal values, some of which are missing."""
-    return np.where(rng.uniform(size=m) < share, np.nan, rng.normal(size=m))
+def far_apart(rng, m, info):
+    """Draw two values, one of them a million times the other."""
+    return rng.choice([1.0, 1e6], m)
+
+
+def ties(rng, m, info):
+    """Draw a few values that many cells share, and others between them."""
+    return np.where(rng.uniform(size=m) < 0.7, rng.integers(-1, 2, m), rng.normal(size=m))
+
+
+def roundings_apart(rng, m, info):
+    """Draw many values, each a rounding from the next."""
+    return 1 + float(info.eps) * rng.integers(0, 50, m)
+
+
+def bundles(rng, m, info):
+    """Draw two bundles of values a rounding apart."""
+    return rng.choice([1.0, 2.0], m) * (1 + float(info.eps) * rng.integers(0, 3, m))
+
+
+def denormal_gaps(rng, m, info):
+    """Draw multiples of the smallest number."""
+    return rng.integers(0, 9, m) * float(info.smallest_subnormal)
+
+
+def lacking(kind, share):
+    """Return a kind of column of which a share of the cells is missing."""
+
+    def draw(rng, m, info):
+        column = kind(rng, m, info)
+        column[rng.uniform(size=m) < share] = np.nan
+        return column
+
+    return draw
+
+
+def nearly_all_missing(rng, m, info):
+    """Draw a column of which one cell is there."""
+    return replaced(np.full(m, np.nan), rng.integers(m), rng.normal())
+
+
+def largest(rng, m, info):
+    """Draw the largest numbers of either sign."""
+    return rng.choice([-1, 1], m) * float(info.max)
 
 
 MILD = {
@@ -63,6 +104,17 @@ MILD = {
     "zero": lambda rng, m, info: np.zeros(m),
     "five": lambda rng, m, info: np.full(m, 5.0),
     "constant but one": constant_but_one,
+    "ties": ties,
+}
+
+#: As mild, but for missing cells.
+MILD_LACKING = {
+    "some missing": lacking(normal, 0.2),
+    "integers, some missing": lacking(
+        lambda rng, m, info: rng.integers(-2, 3, m).astype(float), 0.2
+    ),
+    "nearly all missing": nearly_all_missing,
+    "all missing": lambda rng, m, info: np.full(m, np.nan),
 }
 
 HOSTILE = {
@@ -80,29 +132,34 @@ HOSTILE = {
     "root": lambda rng, m, info: rng.normal(size=m) * float(info.max) ** 0.5,
     "huge": lambda rng, m, info: rng.normal(size=m) * float(info.max) ** 0.65,
     "enormous": lambda rng, m, info: rng.normal(size=m) * float(info.max) ** 0.974,
-    "largest": lambda rng, m, info: rng.choice([-1, 1], m) * float(info.max),
+    "largest": largest,
     "constant largest": lambda rng, m, info: np.full(m, float(info.max)),
-    "a hair apart": lambda rng, m, info: rng.integers(0, 9, m) * float(info.tiny) / 1e6,
+    "far apart": far_apart,
+    "roundings apart": roundings_apart,
+    "bundles": bundles,
+    "denormal gaps": denormal_gaps,
 }
 
-#: Columns with missing cells; of numbers that cannot be missing, zeros.
-GAPS = {
-    "missing": missing,
-    "mostly missing": lambda rng, m, info: missing(rng, m, info, 0.95),
-    "all missing": lambda rng, m, info: np.full(m, np.nan),
-    "missing among the largest": lambda rng, m, info: np.where(
-        rng.uniform(size=m) < 0.5, np.nan, float(info.max) ** 0.97
-    ),
+LACKING = {
+    **MILD_LACKING,
+    "missing beside an outlier": lacking(outlier, 0.3),
+    "missing beside the largest": lacking(largest, 0.5),
 }
 
-KINDS = {**MILD, **HOSTILE, **GAPS}
+#: Without missing cells.
+COMPLETE = {**MILD, **HOSTILE}
+
+KINDS = {**COMPLETE, **LACKING}
 
 #: The kind that repeats the column to its left.
 COPY = "copy"
 
 
 def table(kinds, m, seed, dtype):
-    """Return a dense array with a column of each kind."""
+    """Return a dense array with a column of each kind.
+
+    Where the type has no number for missing cells, they are zero.
+    """
     dtype = np.dtype(dtype)
     info = np.finfo(dtype if dtype.kind == "f" else np.float64)
     columns = []
@@ -112,6 +169,7 @@ def table(kinds, m, seed, dtype):
         else:
             columns.append(KINDS[kind](np.random.default_rng([seed, j]), m, info))
     X = np.stack(columns, axis=1)
-    X = X if dtype.kind == "f" else np.nan_to_num(X, posinf=np.inf, neginf=-np.inf)
-    largest = 2.0**62 if dtype.kind == "i" else float(info.max)
-    return np.clip(X, -largest, largest).astype(dtype)
+    if dtype.kind != "f":
+        X[np.isnan(X)] = 0
+    most = 2.0**62 if dtype.kind == "i" else float(info.max)
+    return np.clip(X, -most, most).astype(dtype)

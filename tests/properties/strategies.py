@@ -1,6 +1,8 @@
 """Strategies: samples and parameters of an estimator, as recipes that print as code."""
 
+import warnings
 from dataclasses import dataclass
+from zlib import crc32
 
 import numpy as np
 import pandas as pd
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from skgn import GaussNewtonMLPClassifier
-from tests.properties.columns import COPY, KINDS, MILD, table
+from tests.properties.columns import COMPLETE, COPY, KINDS, MILD, table
 
 # What the caller holds X in
 
@@ -41,6 +43,17 @@ def wide_indices(X):
     return rows
 
 
+def without_advice(kind):
+    """Return a constructor that does not call its own format inefficient."""
+
+    def hold(X):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", sparse.SparseEfficiencyWarning)
+            return kind(X)
+
+    return hold
+
+
 def read_only(X):
     """Return an array that cannot be written to."""
     X = X.copy()
@@ -51,6 +64,96 @@ def read_only(X):
 def frame(X):
     """Return a frame with named columns."""
     return pd.DataFrame(X, columns=[f"column {j}" for j in range(X.shape[1])])
+
+
+def array_of_objects(X):
+    """Return an array of objects, None where a cell is missing."""
+    cells = X.astype(object)
+    cells[np.isnan(X)] = None
+    return cells
+
+
+def objects(x):
+    """Return a column of objects, None where a cell is missing."""
+    return pd.Series(array_of_objects(x), dtype=object)
+
+
+def codes(x, count, missing=0):
+    """Return a code for each cell, by its value alone; -1 where it is missing.
+
+    So are cells of the first few codes.
+    """
+    own = np.array([crc32(cell.tobytes()) % (count + missing) for cell in x]) - missing
+    return np.where(np.isnan(x), -1, np.maximum(own, -1))
+
+
+def words(x, dtype=object):
+    """Return a column of words, None where a cell is missing."""
+    known = np.array(["", "nan", "1", "a word", "ü", None], dtype=object)
+    return pd.Series(known[codes(x, 5)], dtype=dtype)
+
+
+def words_and_numbers(x):
+    """Return a column of objects: words, numbers, truths and missing cells."""
+    known = np.array(["a", 1, 2.5, True, "1", pd.NA], dtype=object)
+    return pd.Series(known[codes(x, 5)], dtype=object)
+
+
+def few_categories(x):
+    """Return a column of up to five categories, some of its cells missing."""
+    return pd.Series(pd.Categorical.from_codes(codes(x, 5, missing=1), [*"edcba"]))
+
+
+def many_categories(x):
+    """Return a column of up to 97 categories."""
+    known = [f"city {i}" for i in range(97)]
+    return pd.Series(pd.Categorical.from_codes(codes(x, 97), known))
+
+
+def one_category(x):
+    """Return a column of one category, missing cells beside it."""
+    return pd.Series(pd.Categorical.from_codes(np.minimum(codes(x, 5), 0), ["it"]))
+
+
+def no_category(x):
+    """Return a column of categories all of whose cells are missing."""
+    return pd.Series(pd.Categorical.from_codes(np.full(len(x), -1), ["a", "b"]))
+
+
+def numbered_categories(x):
+    """Return a column of integers that are categories."""
+    return pd.Series(pd.Categorical.from_codes(codes(x, 4), [3, 0, -7, 10**12]))
+
+
+def mixed_categories(x):
+    """Return a column of categories of several types."""
+    return pd.Series(pd.Categorical.from_codes(codes(x, 4), ["a", 1, 2.5, "1"]))
+
+
+def nullable(dtype):
+    """Return how a column is held in a type that has cells for missing numbers."""
+
+    def hold(x):
+        if dtype == "boolean":
+            return pd.Series(np.where(np.isnan(x), None, x > 0), dtype=dtype)
+        if dtype == "Int64" and x.dtype.kind == "f":
+            x = np.round(np.clip(x, -(2.0**53), 2.0**53)).astype(float)
+        largest = float(np.finfo(np.float32).max)
+        x = np.clip(x, -largest, largest) if dtype == "Float32" else x
+        return pd.Series(np.where(np.isnan(x), None, x), dtype=object).astype(dtype)
+
+    return hold
+
+
+def frame_of(*holders):
+    """Return how a frame is made with columns of these kinds in turn."""
+
+    def hold(X):
+        n = X.shape[1]
+        columns = (holders[(n - 1 + j) % len(holders)](X[:, j]) for j in range(n))
+        return pd.DataFrame({f"column {j}": column for j, column in enumerate(columns)})
+
+    return hold
 
 
 def frame_of_words_and_dates(X):
@@ -66,15 +169,40 @@ DENSE = {
     "read-only": read_only,
     "list": lambda X: X.tolist(),
     "frame": frame,
+    "array of objects": array_of_objects,
+}
+
+#: Frames that are fitted, of types that do not depend on the cells.
+TYPED = {
+    "frame of few categories": frame_of(
+        few_categories,
+        pd.Series,
+        lambda x: words(x, "string"),
+        numbered_categories,
+        one_category,
+        no_category,
+    ),
+    "frame of many categories": frame_of(many_categories, pd.Series, mixed_categories),
+    "frame of NA": frame_of(*map(nullable, ["Int64", "Float64", "boolean", "Float32"])),
+}
+
+#: Those with a column of categories.
+CATEGORICAL = [name for name in TYPED if "categories" in name]
+
+#: Frames of objects, which are categories if a word is among them.
+TABLES = TYPED | {
+    "frame of words": frame_of(words, pd.Series, words_and_numbers, objects)
 }
 
 SPARSE = {
-    f"{name}_{kind}": getattr(sparse, f"{name}_{kind}")
+    f"{name}_{kind}": without_advice(getattr(sparse, f"{name}_{kind}"))
     for name in ("csr", "csc", "coo", "lil", "dok", "bsr", "dia")
     for kind in ("array", "matrix")
 } | {"repeated": repeated, "unsorted": unsorted, "wide indices": wide_indices}
 
-CONTAINERS = DENSE | SPARSE | {"frame of words and dates": frame_of_words_and_dates}
+CONTAINERS = (
+    DENSE | SPARSE | TABLES | {"frame of words and dates": frame_of_words_and_dates}
+)
 
 #: Without names of columns, which would have to be the same each time.
 NAMELESS = [name for name in CONTAINERS if "frame" not in name]
@@ -141,10 +269,7 @@ class Samples:
     @property
     def dense(self):
         """X as an array."""
-        X = table(self.kinds, self.m, self.seed, self.dtype)
-        if self.container in SPARSE:  # in which no cell can be missing
-            X = np.where(np.isnan(X), 0, X).astype(X.dtype)
-        return X
+        return table(self.kinds, self.m, self.seed, self.dtype)
 
     @property
     def X(self):
@@ -152,11 +277,22 @@ class Samples:
         return CONTAINERS[self.container](self.dense)
 
     @property
+    def is_sparse(self):
+        """Whether X is sparse."""
+        return self.container in SPARSE
+
+    @property
+    def lacks_cells(self):
+        """Whether a cell of X is missing."""
+        return bool(np.isnan(self.dense).any())
+
+    @property
     def precision(self):
         """What it is to be fitted in; None if only the estimator can say."""
-        if self.container == "frame of words and dates":
+        if "frame of" in self.container:
             return None
-        single = self.dtype == "float32" and self.container != "list"
+        objects = self.container in ("list", "array of objects")
+        single = self.dtype == "float32" and not objects
         return np.float32 if single else np.float64
 
     @property
@@ -216,32 +352,57 @@ def kinds(names=tuple(KINDS), most=12):
 seeds = st.integers(0, 2**16)
 
 
-def samples(fixed=(), **given):
-    """Draw samples; `fixed` are entries that all have, `given` other strategies."""
+#: Numbers of samples. From 400 on, an encoding is searched for.
+sizes = st.integers(0, 19).flatmap(
+    lambda i: st.integers(400, 450) if i == 19 else st.integers(2, 60)
+)
+
+
+@st.composite
+def samples(draw, fixed=(), **given):
+    """Draw samples; `fixed` are entries that all have, `given` other strategies.
+
+    Nearly all sparse ones are complete: others are refused.
+    """
+    fixed = {name: st.just(value) for name, value in dict(fixed).items()}
+    containers = st.sampled_from([*DENSE, *TABLES]) | st.sampled_from([*CONTAINERS])
     fields = {
-        "kinds": kinds() | kinds() | kinds(most=40),
-        "m": st.integers(2, 60),
+        "m": sizes,
         "seed": seeds,
-        "dtype": st.sampled_from(["float64", "float32", "int64", "bool"]),
-        "container": st.sampled_from([*DENSE, *CONTAINERS]),
+        "dtype": st.sampled_from(["float64", "float32", "float64", "int64", "bool"]),
+        "container": containers,
         "labels": st.sampled_from([*CLASSES][:-1]) | st.sampled_from([*CLASSES]),
         "separable": st.booleans(),
         "weighting": st.sampled_from(MILD_WEIGHTS) | st.sampled_from([*WEIGHTS]),
         "class_weighting": st.just("none") | st.sampled_from([*CLASS_WEIGHTS]),
     }
-    fields |= given | {name: st.just(value) for name, value in dict(fixed).items()}
-    return st.builds(Samples, **fields)
+    fields |= given | fixed
+    drawn = {name: draw(strategy) for name, strategy in fields.items()}
+    if "kinds" not in drawn:
+        names = columns_for(draw, drawn["container"])
+        wide = 40 if drawn["m"] <= 60 else 12
+        drawn["kinds"] = draw(kinds(names) | kinds(names) | kinds(names, wide))
+    return Samples(**drawn)
 
 
-def alike(first, fixed=(), **given):
+def columns_for(draw, container):
+    """Return the names of the kinds of columns that a container is to hold."""
+    complete = container in SPARSE and draw(st.integers(0, 9)) < 9
+    return [*COMPLETE] if complete else [*KINDS]
+
+
+@st.composite
+def alike(draw, first, fixed=(), **given):
     """Draw samples of the form of others: as many columns, and the same labels."""
-    n = len(first.kinds)
-    columns = st.lists(st.sampled_from([*KINDS]), min_size=n, max_size=n).map(tuple)
+    n, fixed = len(first.kinds), dict(fixed)
     container = st.just(first.container)
     if first.container in NAMELESS:
         container = st.just("array") | st.sampled_from(NAMELESS)
-    same = {"kinds": columns, "labels": st.just(first.labels), "container": container}
-    return samples(fixed, **{**same, **given})
+    fixed["container"] = draw({"container": container, **given}["container"])
+    names = [*COMPLETE] if fixed["container"] in SPARSE else [*KINDS]
+    columns = st.lists(st.sampled_from(names), min_size=n, max_size=n).map(tuple)
+    fixed["labels"] = first.labels
+    return draw(samples(fixed, **{"kinds": columns, **given}))
 
 
 # Parameters
@@ -262,7 +423,7 @@ def parameters(draw, solvers=("kronecker", "sequential", "joint"), **given):
         "activation": st.sampled_from(ACTIVATIONS)
         | st.tuples(*[st.sampled_from(ACTIVATIONS)] * len(sizes)),
         "solver": st.sampled_from(solvers),
-        "alpha": one_of(1e-4, "auto", 0, 1e-300, 1, 1e39, 1e308),
+        "alpha": st.just("auto") | one_of(1e-4, 0, 1e-300, 1, 1e39, 1e308),
         "damping": one_of(None, 1e-300, 1, 1e300, 1.7e308),
         "batch_size": one_of("auto", None, 1, 4, 7),
         "max_iter": st.integers(1, 10),
@@ -272,8 +433,9 @@ def parameters(draw, solvers=("kronecker", "sequential", "joint"), **given):
         "validation_fraction": one_of(0.1, 0.5, 0.99, 1e-9),
         "n_iter_no_change": one_of(5, 1, np.inf),
         "standardize": st.booleans(),
-        "encoding": one_of("auto", "piecewise", None),
+        "encoding": st.sampled_from(["auto", "piecewise", None]),
         "n_knots": one_of("auto", 3, 5, 40),
+        "categorical_features": one_of("from_dtype", "from_dtype", None, [0]),
         "order": one_of("jacobi", "gauss_seidel"),
         "safeguard": one_of("sign", "line_search", None),
         "step_size": one_of(1.0, 0.5, 1e-3),

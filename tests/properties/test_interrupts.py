@@ -18,7 +18,7 @@ from tests.properties.checks import (
     unchanged,
 )
 from tests.properties.profile import examples
-from tests.properties.strategies import alike, arguments, parameters, samples
+from tests.properties.strategies import TYPED, alike, arguments, parameters, samples
 
 PLACES = [
     (Objective, "evaluate"),
@@ -29,9 +29,9 @@ PLACES = [
 ]
 
 #: Samples of an earlier fit, or none, and those of the one that is disturbed.
-pairs = samples({"container": "array"}).flatmap(
+pairs = samples(container=st.just("array") | st.sampled_from(["array", *TYPED])).flatmap(
     lambda first: st.tuples(
-        st.none() | alike(first, {"container": "array"}), st.just(first)
+        st.none() | alike(first, container=st.just(first.container)), st.just(first)
     )
 )
 
@@ -40,7 +40,7 @@ disturbances = {
     "parameters": parameters(warm_start=st.just(False)),
     "method": st.sampled_from(["fit", "partial_fit"]),
     "place": st.sampled_from(PLACES),
-    "after": st.integers(0, 30),
+    "after": st.integers(0, 30) | st.integers(0, 200),
 }
 
 
