@@ -30,8 +30,9 @@ from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.metrics import log_loss
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from threadpoolctl import threadpool_limits
 from tools import markdown
 
@@ -47,7 +48,17 @@ FRAMES = """adult anneal cmc credit.a credit.g cylinder.bands heart.h hypothyroi
     soybean vote""".split()
 FILE = Path(__file__).with_suffix(".json")
 MOST_ROWS, MOST_TEST_ROWS = 10_000, 10_000
-METHODS = ("skgn", "imputer and one-hot", "HistGradientBoosting", "CatBoost", "RealMLP")
+METHODS = (
+    "skgn",
+    "imputer and one-hot",
+    "HistGradientBoosting",
+    "MLPClassifier",
+    "CatBoost",
+    "RealMLP",
+    "TabM",
+)
+#: What methods need that the package does not.
+NEEDS = {"CatBoost": "catboost", "RealMLP": "pytabkit", "TabM": "pytabkit"}
 #: Most categories of a column that HistGradientBoosting takes.
 MOST_CATEGORIES = 255
 
@@ -119,7 +130,12 @@ def model_for(method, X, seed):
     columns = np.arange(X.shape[1])
     if method == "skgn":
         return GaussNewtonMLPClassifier(random_state=seed), columns
-    if method == "imputer and one-hot":
+    if method in ("imputer and one-hot", "MLPClassifier"):
+        net = GaussNewtonMLPClassifier(random_state=seed)
+        if method == "MLPClassifier":
+            net = make_pipeline(StandardScaler(), MLPClassifier(random_state=seed))
+        if not frames:
+            return net, columns
         one_hot = OneHotEncoder(
             min_frequency=3, handle_unknown="infrequent_if_exist", sparse_output=False
         )
@@ -127,7 +143,6 @@ def model_for(method, X, seed):
             ("numbers", SimpleImputer(add_indicator=True), ~words),
             ("words", one_hot, words),
         ]
-        net = GaussNewtonMLPClassifier(random_state=seed)
         return make_pipeline(ColumnTransformer(parts), net), columns
     if method == "HistGradientBoosting":
         if frames:
@@ -140,9 +155,11 @@ def model_for(method, X, seed):
         options = {"verbose": 0, "thread_count": 1, "allow_writing_files": False}
         options |= {"cat_features": np.flatnonzero(words).tolist()}
         return CatBoostClassifier(random_seed=seed, **options), columns
-    from pytabkit import RealMLP_TD_S_Classifier
+    import pytabkit
 
-    return RealMLP_TD_S_Classifier(random_state=seed, device="cpu", n_threads=1), columns
+    kind = {"RealMLP": "RealMLP_TD_S_Classifier", "TabM": "TabM_D_Classifier"}[method]
+    options = {"random_state": seed, "device": "cpu", "n_threads": 1}
+    return getattr(pytabkit, kind)(**options), columns
 
 
 def prepared(method, X, columns):
@@ -275,7 +292,7 @@ def main():
         results = json.loads(arguments.store.read_text())
     if not arguments.report:
         for method in arguments.methods:
-            missing = {"CatBoost": "catboost", "RealMLP": "pytabkit"}.get(method)
+            missing = NEEDS.get(method)
             if missing and find_spec(missing) is None:
                 print(f"{method}: left out, {missing} is not installed")
                 continue

@@ -12,9 +12,9 @@ from skgn.data.columns import Standardisation, column_range
 from skgn.data.samples import Samples
 from skgn.fitting.encoders import encoders_for
 from skgn.fitting.fitted import Fitted
-from skgn.fitting.pose import pose
+from skgn.fitting.pose import Prepared, pose, prepare
 from skgn.fitting.problem import Problem
-from skgn.fitting.search import Found, Search, SearchInterrupted
+from skgn.fitting.search import Found, Parts, Search, SearchInterrupted
 from skgn.fitting.settings import Settings
 from skgn.fitting.targets import Targets
 from skgn.model.network import Network
@@ -66,6 +66,22 @@ class Start:
     earlier: Fitted | None = None
 
 
+@dataclass(frozen=True)
+class Shared:
+    """What a fit of several networks knows before it fits one of them.
+
+    Attributes
+    ----------
+    prepared : Prepared
+        The samples, in the columns of the network.
+    found : Found or None
+        What a search has found; None if there was none, and there will be none.
+    """
+
+    prepared: Prepared
+    found: Found | None
+
+
 def fit(
     settings: Settings,
     samples: Samples,
@@ -73,6 +89,7 @@ def fit(
     start: Start,
     held_out: Samples | None = None,
     observer: FitObserver | None = None,
+    shared: Shared | None = None,
 ) -> Fitted:
     """Fit a network.
 
@@ -90,6 +107,8 @@ def fit(
         Told of each iteration or epoch, and of the search for a penalty. It gets the
         :class:`Progress`, and a function that returns the fit as it stands, None in the
         search. True ends the fit.
+    shared : Shared, optional
+        What is known already.
 
     Returns
     -------
@@ -110,6 +129,8 @@ def fit(
     if settings.early_stopping and held_out is None:
         samples, held_out = _split(settings, samples, targets, start.random_state)
     own = _Fit(settings, samples, targets, start, held_out, observer)
+    if shared is not None:
+        own.take(shared)
     try:
         return own.fitted(own.search().pose().train())
     except (Interrupted, SearchInterrupted) as interrupt:
@@ -145,9 +166,19 @@ class _Fit:
         self.found: Found | None = None
         self.problem: Problem | None = None
         self.outcome: Outcome | None = None
+        self.prepared: Prepared | None = None
+
+    def take(self, shared: Shared) -> None:
+        """Take what is known already."""
+        self.prepared, self.found = shared.prepared, shared.found
+        self.encoder, self.alpha = shared.prepared.encoder, self.settings.initial_alpha
+        if shared.found is not None:
+            self.alpha = shared.found.alpha
 
     def search(self) -> "_Fit":
         """Find what held-out samples can tell: encoding, penalty, how far to train."""
+        if self.prepared is not None:
+            return self
         settings, earlier = self.settings, self.earlier
         with_means = self.targets.has_means and not self.samples.is_mapped
         encoders = encoders_for(
@@ -160,15 +191,13 @@ class _Fit:
             self.found = Found(self.encoder, alpha, path, threshold=earlier.threshold)
             stage = "kept"
         elif settings.searches_alpha or len(encoders) > 1:
-            self.found = Search(
-                settings,
-                self.samples,
-                self.targets,
-                deepcopy(self.random_state),
-                self.begun,
-                self.held_out,
-                self.watch,
-            ).find(encoders)
+            state = deepcopy(self.random_state)
+            parts = Parts.of(self.samples, self.targets, state, self.held_out)
+            if parts is not None:
+                search = Search(
+                    settings, parts, self.targets, state, self.begun, self.watch
+                )
+                self.found = search.find(encoders)
         if self.found is not None:
             self.encoder, self.alpha = self.found.encoder, self.found.alpha
             if self.watch is not None and self.found.path is not None:
@@ -181,14 +210,23 @@ class _Fit:
         # samples of early stopping watch the fit themselves
         if found is not None and found.threshold and self.held_out is None:
             settings = settings.ending_at(found.threshold)
-        problem = pose(
-            settings,
+        batch_size = settings.batch_size_for(*self.samples.X.shape)
+        prepared = self.prepared or prepare(
             self.samples,
             self.targets,
             self.encoder,
             self.random_state,
+            settings.standardize,
+            batch_size is not None,
+            self.earlier is not None,
+        )
+        problem = pose(
+            prepared,
+            settings,
+            self.targets,
+            self.random_state,
             self.begun,
-            settings.batch_size_for(*self.samples.X.shape),
+            batch_size,
             self.earlier,
         )
         if found is not None and found.begins and self.earlier is None:

@@ -1,14 +1,16 @@
-"""From samples to a problem: columns encoded, coordinates chosen, weights drawn."""
+"""From samples to a problem: columns encoded, coordinates chosen, weights drawn.
+
+What depends on the samples alone comes first, and may serve several networks.
+"""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from skgn.data.batched_first_layer import BatchedFirstLayer
-from skgn.data.coordinates import Coordinates
 from skgn.data.encoding import (
     EncodedRows,
     Encoder,
@@ -29,11 +31,76 @@ from skgn.model.network import Network
 MOST_COPIED = 100_000_000
 
 
-def pose(
-    settings: Settings,
+@dataclass(frozen=True)
+class Prepared:
+    """Samples whose columns are encoded, and the coordinates of the first layer.
+
+    Attributes
+    ----------
+    samples : Samples
+    encoder : Encoder or None
+        What raw columns become, mean targets included; None for sparse rows.
+    first : FirstLayer or BatchedFirstLayer
+    width : int
+        Encoded columns.
+    """
+
+    samples: Samples
+    encoder: Encoder | None
+    first: FirstLayer | BatchedFirstLayer
+    width: int
+
+
+def prepare(
     samples: Samples,
     targets: Targets,
     encoder: Encoder | None,
+    random_state: np.random.RandomState,
+    standardize: bool,
+    batched: bool,
+    is_new: bool = False,
+) -> Prepared:
+    """Encode the columns, and decompose or standardise them.
+
+    Parameters
+    ----------
+    samples : Samples
+        Of positive weight.
+    targets : Targets
+    encoder : Encoder or None
+        What raw columns become; None for sparse rows.
+    random_state : RandomState
+        Draws folds of samples for mean targets, and what a decomposition begins with.
+    standardize : bool
+    batched : bool
+        Whether fits will be in mini-batches.
+    is_new : bool
+        Whether some of the rows may be new to the encoder.
+    """
+    if not batched:
+        samples = samples.gathered()
+    is_new = is_new or samples.kept is not None
+    X, encoder = _encoded(samples, targets, encoder, random_state, is_new)
+    share = samples.scattered_weights()
+    first: FirstLayer | BatchedFirstLayer
+    with raw_columns(encoder):
+        if batched:
+            copy = not samples.is_mapped
+            if isinstance(X, EncodedRows):
+                size = X.shape[0] * X.shape[1] * X.dtype.itemsize
+                copy = copy and size <= MOST_COPIED
+            first = BatchedFirstLayer.of(
+                X, share, standardize, random_state, samples.kept, copy
+            )
+        else:
+            first = FirstLayer.of(X, share, standardize, random_state)
+    return Prepared(samples, encoder, first, X.shape[1])
+
+
+def pose(
+    prepared: Prepared,
+    settings: Settings,
+    targets: Targets,
     random_state: np.random.RandomState,
     begun: float,
     batch_size: int | None,
@@ -43,14 +110,11 @@ def pose(
 
     Parameters
     ----------
+    prepared : Prepared
     settings : Settings
-    samples : Samples
-        Of positive weight.
     targets : Targets
-    encoder : Encoder or None
-        What raw columns become; None for sparse rows.
     random_state : RandomState
-        Draws the initial weights, and what a decomposition begins with.
+        Draws the initial weights.
     begun : float
         When the fit began.
     batch_size : int or None
@@ -58,27 +122,11 @@ def pose(
     earlier : Fitted, optional
         An earlier fit, whose weights are the initial ones.
     """
-    if batch_size is None:
-        samples = samples.gathered()
-    is_new = earlier is not None or samples.kept is not None
-    X, encoder = _encoded(samples, targets, encoder, random_state, is_new)
-    share, standardize = samples.scattered_weights(), settings.standardize
-    first: Coordinates
-    make: Callable[..., Problem]
-    if batch_size is None:
-        with raw_columns(encoder):
-            whole = FirstLayer.of(X, share, standardize, random_state)
-        first, make = whole, partial(FullBatch, first=whole)
-    else:
-        copy = not samples.is_mapped
-        if isinstance(X, EncodedRows):
-            copy = copy and X.shape[0] * X.shape[1] * X.dtype.itemsize <= MOST_COPIED
-        with raw_columns(encoder):
-            batched = BatchedFirstLayer.of(
-                X, share, standardize, random_state, samples.kept, copy
-            )
-        first, make = batched, partial(MiniBatches, first=batched, batch_size=batch_size)
-    widths = (X.shape[1], *settings.sizes, targets.n_outputs)
+    samples, first = prepared.samples, prepared.first
+    make: Callable[..., Problem] = FullBatch
+    if batch_size is not None:
+        make = partial(MiniBatches, batch_size=batch_size)
+    widths = (prepared.width, *settings.sizes, targets.n_outputs)
     network = Network.of(widths, settings.activations)
     intercepts = targets.loss.mean_link(targets.mean(samples))
     layers = network.initial_weights(random_state, intercepts)
@@ -88,7 +136,8 @@ def pose(
         replace(network, widths=(first.width, *widths[1:])),
         targets,
         samples,
-        encoder,
+        prepared.encoder,
+        first=first,
         theta=nothing,
         fresh=nothing,
         begun=begun,
@@ -100,7 +149,7 @@ def pose(
     theta = problem.enter(earlier.layers_for(network, first.columns))
     descent = None
     if batch_size is not None:
-        damping = settings.batch_damping(X.shape[1])
+        damping = settings.batch_damping(prepared.width)
         descent = earlier.descent_for(theta, problem.enter, first, damping)
     return replace(problem, theta=theta, fresh=fresh, descent=descent)
 

@@ -16,6 +16,7 @@ No target of a held-out sample has a part in what the network is trained on. Col
 hold mean targets are made of the others alone.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,7 +26,7 @@ from skgn.data.columns import Standardisation, in_columns
 from skgn.data.encoding import Encoder
 from skgn.data.samples import Samples
 from skgn.fitting.paths import BatchedPath, FullBatchPath
-from skgn.fitting.pose import pose
+from skgn.fitting.pose import Prepared, pose, prepare
 from skgn.fitting.problem import Problem
 from skgn.fitting.relaxation import (
     CLEARLY,
@@ -97,6 +98,92 @@ class SearchInterrupted(KeyboardInterrupt):
         self.problem, self.outcome, self.original = problem, outcome, original
 
 
+@dataclass(frozen=True)
+class Parts:
+    """Samples that a search trains on, and others that it judges by.
+
+    Attributes
+    ----------
+    samples, held_out : Samples
+    shape : tuple of int
+        Of all samples that the fit will have.
+    total_weight : float
+        Of these.
+    validated : bool
+        Whether the samples held out are those of early stopping.
+    """
+
+    samples: Samples
+    held_out: Samples
+    shape: tuple[int, int]
+    total_weight: float
+    validated: bool
+
+    @classmethod
+    def of(
+        cls,
+        samples: Samples,
+        targets: Targets,
+        random_state: np.random.RandomState,
+        validation: Samples | None = None,
+    ) -> "Parts | None":
+        """Split samples; None if there are too few.
+
+        Parameters
+        ----------
+        samples : Samples
+        targets : Targets
+        random_state : RandomState
+        validation : Samples, optional
+            Those of early stopping, which are then the ones held out.
+        """
+        m, n = len(samples.weights), samples.X.shape[1]
+        if validation is None:
+            split = _split(samples, targets, random_state)
+            if split is None:
+                return None
+            index, held_out = split
+        elif are_enough(m, n):
+            index, held_out = np.arange(m), validation
+        else:
+            return None
+        most = most_rows(m)
+        if len(index) > most:
+            index = np.sort(random_state.permutation(index)[:most])
+        train = samples.take(index) if len(index) < m else samples
+        total = float(samples.weights.sum())
+        return cls(train, held_out, (m, n), total, validation is not None)
+
+    @property
+    def share(self) -> float:
+        """Share of the weight of all samples that is trained on."""
+        return float(self.samples.weights.sum()) / self.total_weight
+
+
+def _split(
+    samples: Samples, targets: Targets, random_state: np.random.RandomState
+) -> tuple[NDArray[np.intp], Samples] | None:
+    """Return which rows to train on, and samples that are held out."""
+    m, n = len(samples.weights), samples.X.shape[1]
+    if not are_enough(m, max(m, n)):
+        return None
+    if m >= DISTINCT_ROWS:
+        parts = targets.split(samples, rows_held_out(m), random_state)
+        return parts and (parts[0], samples.take(parts[1]).gathered())
+    # equal rows are one sample, of their weights
+    numbers = samples.numbered()
+    _, first = np.unique(numbers, return_index=True)
+    weights = np.bincount(numbers, samples.weights).astype(np.float64)
+    distinct = replace(samples.take(first), weights=weights)
+    if not are_enough(len(first), n):
+        return None
+    parts = targets.split(distinct, rows_held_out(len(first)), random_state)
+    if parts is None:
+        return None
+    index = np.flatnonzero(~np.isin(numbers, parts[1]))
+    return index, distinct.take(parts[1]).gathered()
+
+
 @dataclass
 class Runner:
     """A network on its path."""
@@ -111,34 +198,31 @@ class Search:
     Parameters
     ----------
     settings : Settings
-    samples : Samples
+    parts : Parts
     targets : Targets
     random_state : RandomState
-        Draws what is held out, initial weights and batches.
+        Draws initial weights and batches.
     begun : float
         When the fit began.
-    validation : Samples or None
-        Samples of early stopping, which are then those held out.
-    observer : callable or None
+    observer : callable, optional
     """
 
     def __init__(
         self,
         settings: Settings,
-        samples: Samples,
+        parts: Parts,
         targets: Targets,
         random_state: np.random.RandomState,
         begun: float,
-        validation: Samples | None,
-        observer: Observer | None,
+        observer: Observer | None = None,
     ):
-        self.settings, self.samples, self.targets = settings, samples, targets
+        self.settings, self.parts, self.targets = settings, parts, targets
         self.random_state, self.begun = random_state, begun
-        self.validation, self.observer = validation, observer
+        self.observer = observer
         self.running: list[Runner] = []
 
-    def find(self, encoders: list[Encoder | None]) -> Found | None:
-        """Return what was found; None if there are too few samples.
+    def find(self, encoders: list[Encoder | None]) -> Found:
+        """Return what was found.
 
         Raises
         ------
@@ -146,65 +230,22 @@ class Search:
             With the weights so far, for a KeyboardInterrupt after their first accepted
             iteration.
         """
-        parts = self._parts()
-        if parts is None:
-            return None
         try:
-            return self._found(encoders, *parts)
+            self.begin(encoders)
+            return self.finish()
         except KeyboardInterrupt as interrupt:
             raise self._interrupted(interrupt) from None
 
-    def _parts(self) -> tuple[Samples, Samples] | None:
-        """Return samples to train on, and others to judge by."""
-        samples, held_out = self.samples, self.validation
-        m, n = len(samples.weights), samples.X.shape[1]
-        if held_out is None:
-            parts = self._split()
-            if parts is None:
-                return None
-            index, held_out = parts
-        elif are_enough(m, n):
-            index = np.arange(m)
-        else:
-            return None
-        most = most_rows(m)
-        if len(index) > most:
-            index = np.sort(self.random_state.permutation(index)[:most])
-        if len(index) < m:
-            samples = samples.take(index)
-        return samples, held_out
-
-    def _split(self) -> tuple[NDArray[np.intp], Samples] | None:
-        """Return which rows to train on, and samples that are held out."""
-        samples, m = self.samples, len(self.samples.weights)
-        n = samples.X.shape[1]
-        if not are_enough(m, max(m, n)):
-            return None
-        if m >= DISTINCT_ROWS:
-            parts = self.targets.split(samples, rows_held_out(m), self.random_state)
-            return parts and (parts[0], samples.take(parts[1]).gathered())
-        # equal rows are one sample, of their weights
-        numbers = samples.numbered()
-        _, first = np.unique(numbers, return_index=True)
-        weights = np.bincount(numbers, samples.weights).astype(np.float64)
-        distinct = replace(samples.take(first), weights=weights)
-        if not are_enough(len(first), n):
-            return None
-        n_held_out = rows_held_out(len(first))
-        parts = self.targets.split(distinct, n_held_out, self.random_state)
-        if parts is None:
-            return None
-        index = np.flatnonzero(~np.isin(numbers, parts[1]))
-        return index, distinct.take(parts[1]).gathered()
-
-    def _found(
-        self, encoders: list[Encoder | None], samples: Samples, held_out: Samples
-    ) -> Found:
+    def begin(self, encoders: Sequence[Encoder | Prepared | None]) -> None:
+        """Let networks begin, each with its encoding, and keep the best one."""
         for encoder in encoders:
-            self.running.append(self._runner(encoder, samples, held_out))
+            self.running.append(self._runner(encoder))
             self.running[-1].path.begin()
             if len(self.running) > 1:
                 del self.running[self._loser()]
+
+    def finish(self) -> Found:
+        """Relax the penalty of the network that is left, and train it further."""
         (runner,) = self.running
         encoder, path = runner.problem.encoder, runner.path
         columns = runner.problem.first.columns
@@ -214,7 +255,7 @@ class Search:
         weights = path.held_out.row_weights
         relaxed = relaxed_alpha(path, weights, self.observer)
         table = {"alpha": relaxed.points[:, 0], "log_loss": relaxed.points[:, 1]}
-        alpha = relaxed.alpha * self._share(runner)
+        alpha = relaxed.alpha * self.parts.share
         theta, threshold, begins = relaxed.theta, None, False
         if isinstance(path, FullBatchPath):
             theta, threshold = path.further(relaxed.alpha, theta)
@@ -222,21 +263,22 @@ class Search:
         layers = runner.problem.leave(theta)
         return Found(encoder, alpha, table, layers, columns, begins, threshold)
 
-    def _runner(
-        self, encoder: Encoder | None, samples: Samples, held_out: Samples
-    ) -> Runner:
-        m, n = self.samples.X.shape[0], self.samples.X.shape[1]
-        batch_size = self.settings.batch_size_for(m, n)
-        problem = pose(
-            self.settings,
-            samples,
-            self.targets,
-            encoder,
-            self.random_state,
-            self.begun,
-            batch_size,
-        )
-        path = problem.path(self.random_state, problem.held_out(held_out))
+    def _runner(self, encoder: Encoder | Prepared | None) -> Runner:
+        parts, settings, targets = self.parts, self.settings, self.targets
+        batch_size = settings.batch_size_for(*parts.shape)
+        prepared = encoder
+        if not isinstance(prepared, Prepared):
+            prepared = prepare(
+                parts.samples,
+                targets,
+                prepared,
+                self.random_state,
+                settings.standardize,
+                batch_size is not None,
+            )
+        state = self.random_state
+        problem = pose(prepared, settings, targets, state, self.begun, batch_size)
+        path = problem.path(state, problem.held_out(parts.held_out))
         return Runner(problem, path)
 
     def _loser(self) -> int:
@@ -247,11 +289,6 @@ class Search:
         if not np.isfinite(worse):
             return 0 if np.isfinite(second).all() else 1
         return 0 if worse <= CLEARLY * error else 1
-
-    def _share(self, runner: Runner) -> float:
-        """Return the share of the weight of all samples that was trained on."""
-        total = float(self.samples.weights.sum())
-        return runner.problem.total_weight / total
 
     def _interrupted(self, interrupt: KeyboardInterrupt) -> KeyboardInterrupt:
         """Return what is raised in place of an interrupt."""
@@ -267,9 +304,9 @@ class Search:
             if theta is None:
                 theta, alpha = path.theta, path.alpha
             validation = None
-            if self.validation is not None:
+            if self.parts.validated:
                 validation = path.held_out
-            alpha *= self._share(runner)
+            alpha *= self.parts.share
             outcome = problem.as_it_stands(theta, alpha, validation)
             if outcome is not None:
                 return SearchInterrupted(problem, outcome, original)

@@ -299,8 +299,10 @@ def test_verbose_tells_of_the_search(moons, capsys):
     assert len(searched) == len(model.alpha_path_["alpha"])
 
 
-@pytest.mark.parametrize("name", ["_parts", "_runner"])
-def test_interrupted_search_leaves_the_estimator(moons, monkeypatch, name):
+@pytest.mark.parametrize(
+    "owner, name", [(search.Parts, "of"), (search.Search, "_runner")]
+)
+def test_interrupted_search_leaves_the_estimator(moons, monkeypatch, owner, name):
     """Where no network has been trained."""
     model = small().fit(*moons)
     before = dict(vars(model))
@@ -308,7 +310,7 @@ def test_interrupted_search_leaves_the_estimator(moons, monkeypatch, name):
     def interrupt(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(search.Search, name, interrupt)
+    monkeypatch.setattr(owner, name, interrupt)
     with pytest.raises(KeyboardInterrupt):
         model.fit(*moons)
     assert vars(model) == before

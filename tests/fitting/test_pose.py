@@ -15,7 +15,7 @@ from skgn.estimators.targets import learned
 from skgn.fitting import pose as pose_module
 from skgn.fitting.encoders import encoders_for
 from skgn.fitting.fit import Start, fit
-from skgn.fitting.pose import pose
+from skgn.fitting.pose import pose, prepare
 from skgn.fitting.problem import FullBatch, MiniBatches
 from skgn.fitting.settings import Settings
 
@@ -48,7 +48,16 @@ def posed(given, samples, targets, batch_size=None, seed=0, earlier=None):
     rng = np.random.RandomState(0)
     encoder = encoders_for(given, samples, rng, earlier, with_means=True)[-1]
     state = np.random.RandomState(seed)
-    return pose(given, samples, targets, encoder, state, 0.0, batch_size, earlier)
+    prepared = prepare(
+        samples,
+        targets,
+        encoder,
+        state,
+        given.standardize,
+        batch_size is not None,
+        earlier is not None,
+    )
+    return pose(prepared, given, targets, state, 0.0, batch_size, earlier)
 
 
 def mapped(tmp_path, X):

@@ -28,7 +28,7 @@ from skgn.fitting.relaxation import (
     difference,
     rows_held_out,
 )
-from skgn.fitting.search import Search
+from skgn.fitting.search import Parts, Search
 from skgn.fitting.settings import Settings
 from skgn.model.objective import BatchedObjective, Objective
 from skgn.model.prediction import Predictor
@@ -85,10 +85,22 @@ def noisy(seed=3, m=600):
     return of(*make_classification(m, 10, n_informative=5, flip_y=0.3, random_state=seed))
 
 
+def split(samples, targets, seed=0, validation=None):
+    """Return the parts of a search, and what draws from there on."""
+    state = np.random.RandomState(seed)
+    return Parts.of(samples, targets, state, validation), state
+
+
+def split_in_two(*given, **options):
+    """Return what is trained on, and what is held out."""
+    parts, _ = split(*given, **options)
+    return parts and (parts.samples, parts.held_out)
+
+
 def searching(given, samples, targets, seed=0, validation=None, observer=None):
     """Return a search."""
-    state = np.random.RandomState(seed)
-    return Search(given, samples, targets, state, 0.0, validation, observer)
+    parts, state = split(samples, targets, seed, validation)
+    return Search(given, parts, targets, state, 0.0, observer)
 
 
 def search(given, samples, targets, **options):
@@ -255,7 +267,7 @@ def test_equal_samples_stay_on_one_side(container):
     index = rng.permutation(np.repeat(np.arange(m), rng.integers(1, 5, m)))
     assert FEWEST_ROWS < len(index) < DISTINCT_ROWS
     samples, targets = of(container(X[index]), y[index])
-    train, held_out = searching(settings(), samples, targets)._parts()
+    train, held_out = split_in_two(samples, targets)
 
     def rows(part):
         X = part.X.toarray() if sparse.issparse(part.X) else part.X
@@ -275,7 +287,7 @@ def test_repeated_samples_are_no_further_ones():
     X, y = rng.normal(size=(n, n)), np.arange(n) % 2
 
     def parts(*given):
-        return searching(settings(), *of(*given))._parts()
+        return split_in_two(*of(*given))
 
     assert parts(X, y) is not None
     assert parts(X[1:], y[1:]) is None
@@ -289,13 +301,11 @@ def test_repeated_samples_are_no_further_ones():
 def test_limit_of_few_rows():
     """No columns needed from FEWEST_ROWS on."""
     samples, targets = classes(FEWEST_ROWS)
-    own = searching(settings(), samples, targets)
-    train, held_out = own._parts()
+    train, held_out = split_in_two(samples, targets)
     assert len(held_out.weights) == rows_held_out(FEWEST_ROWS)
     assert len(train.weights) == FEWEST_ROWS - len(held_out.weights)
     few = samples.take(np.arange(FEWEST_ROWS - 1))
-    assert searching(settings(), few, targets)._parts() is None
-    assert searching(settings(), few, targets).find([None]) is None
+    assert split_in_two(few, targets) is None
 
 
 @pytest.mark.parametrize("parameters", [{}, IN_BATCHES], ids=["all rows", "batches"])
@@ -327,10 +337,10 @@ def test_most_rows(monkeypatch):
     """Trained on, of those that are not held out."""
     monkeypatch.setattr(relaxation, "MOST_ROWS", (10, 120))
     samples, targets = classes()
-    train, held_out = searching(settings(), samples, targets)._parts()
+    train, held_out = split_in_two(samples, targets)
     assert len(train.weights) == 120
     assert len(held_out.weights) == rows_held_out(450)
-    train, same = searching(settings(), samples, targets, validation=held_out)._parts()
+    train, same = split_in_two(samples, targets, validation=held_out)
     assert len(train.weights) == 120
     assert same is held_out
 
@@ -358,7 +368,7 @@ def test_the_fit_begins_with_the_weights_that_were_judged(monkeypatch, name, see
     """With their outputs on any row; by the held-out losses, none were better."""
     samples, targets = DATA[name]()
     parts, path, further, begun = [], [], [], []
-    spy(monkeypatch, Search, "_parts", lambda result, own: parts.append(result))
+    spy(monkeypatch, Parts, "of", lambda result, *args: parts.append(result))
     spy(
         monkeypatch,
         FullBatchPath,
@@ -380,7 +390,7 @@ def test_the_fit_begins_with_the_weights_that_were_judged(monkeypatch, name, see
 
     searched = []
     final = run(settings(), samples, targets, watch, seed=seed)
-    held_out = parts[0][1]
+    held_out = parts[0].held_out
     Z = begun[0].predictor.outputs(held_out.X)
     own = targets.loss.pointwise(Z, held_out.targets).loss
     weights = held_out.weights / held_out.weights.sum()
@@ -397,7 +407,7 @@ def test_the_fit_begins_with_the_weights_that_were_judged(monkeypatch, name, see
         assert means.argmin() in matching
     # the first of these is a point of the path, at the penalty found
     points = [path[i] for i in searched]
-    alphas, share = final.alpha_path["alpha"], parts[0][0].weights.sum()
+    alphas, share = final.alpha_path["alpha"], parts[0].samples.weights.sum()
     share /= samples.weights.sum()
     (chosen,) = np.flatnonzero(np.isclose(alphas * share, final.outcome.alpha))
     assert_array_equal(further[0][0], points[chosen][0])
@@ -619,7 +629,7 @@ def test_an_interrupted_search_has_the_weights_of_its_network(monkeypatch, stage
     ("owner", "name", "call"),
     [
         (fit_module, "encoders_for", 1),
-        (Search, "_parts", 1),
+        (Parts, "of", 1),
         (search_module, "pose", 1),
         (FullBatchPath, "begin", 1),
         (Objective, "evaluate", 1),
