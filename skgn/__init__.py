@@ -2,5 +2,10 @@
 
 from skgn._version import __version__
 from skgn.estimators.classifier import GaussNewtonMLPClassifier
+from skgn.estimators.ensemble import GaussNewtonMLPEnsembleClassifier
 
-__all__ = ["GaussNewtonMLPClassifier", "__version__"]
+__all__ = [
+    "GaussNewtonMLPClassifier",
+    "GaussNewtonMLPEnsembleClassifier",
+    "__version__",
+]

@@ -1,9 +1,8 @@
 """What the estimators share: parameters, validation, and the attributes of a fit."""
 
 import warnings
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import replace
 from inspect import signature
 from numbers import Integral, Real
@@ -12,22 +11,19 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, clone
-from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning
-from sklearn.utils import check_array, check_random_state, check_X_y
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skgn._compat import (
     Interval,
     Options,
     StrOptions,
-    check_sample_weight,
-    validate_data,
 )
 from skgn._threads import one_thread
-from skgn._version import __version__
-from skgn.data.columns import ColumnError
 from skgn.data.encoding import Encoder
-from skgn.data.samples import Samples, as_csr_array, moderate
+from skgn.data.samples import Samples, as_csr_array
+from skgn.estimators.reading import TableEstimator, checked, named_columns, validated
 from skgn.estimators.tables import Reader
 from skgn.estimators.targets import AnyTargets
 from skgn.fitting.fit import FitInterrupted, Start, fit, overflow
@@ -81,17 +77,6 @@ ADVICE = {
     ),
 }
 
-#: What can be done where scikit-learn cannot read X.
-REMEDIES = {
-    "could not convert string": (
-        "Name columns of words in categorical_features, or pass a data frame"
-    ),
-    "X contains NaN": "Cells of sparse X cannot be missing: densify X, or impute them",
-}
-
-#: In place of targets, where there are to be none.
-NO_TARGETS = object()
-
 #: Most samples of a mini-batch of MLPClassifier, at its default batch size.
 MLP_BATCH = 200
 
@@ -103,7 +88,7 @@ USED_BY = {
 }
 
 
-class BaseGaussNewtonMLP(BaseEstimator, ABC):
+class BaseGaussNewtonMLP(TableEstimator):
     """Parameters and fit of the Gauss-Newton multi-layer perceptrons."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -141,20 +126,10 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
     # What a subclass knows of its targets.
 
     @abstractmethod
-    def _learned(self, y: Any, weights: Array) -> tuple[AnyTargets, Any, Array]:
-        """Learn the form of `y`; return it, `y` encoded, and the final weights."""
-
-    @abstractmethod
     def _chunk_targets(
         self, y: Any, classes: Any, earlier: AnyTargets | None
     ) -> AnyTargets:
         """Return the form of the targets of a stream, or what is wrong with `y`."""
-
-    @abstractmethod
-    def _encoded_validation(
-        self, targets: AnyTargets, y: Any, weights: Array
-    ) -> tuple[Any, Array]:
-        """Return validation targets in a form that is known, and the final weights."""
 
     # Fit.
 
@@ -165,13 +140,9 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
         earlier = self._fitted if self.warm_start and hasattr(self, "_fitted") else None
         reader = clone(self)  # which takes note of the columns
         table = self._table_for(X, earlier)
-        with one_thread(), _named_columns(reader):
-            X, y, weights = _validated(reader, table, X, y, sample_weight)
-            samples = Samples(X, y, weights, categories=table.counts).positive()
-            targets, values, weights = self._learned(samples.targets, samples.weights)
-            samples = replace(samples, targets=values, weights=weights).positive()
-            held_out = self._validation_samples(
-                reader, table, samples, targets, *validation
+        with one_thread(), named_columns(reader):
+            samples, targets, held_out = self._read(
+                reader, table, X, y, sample_weight, validation
             )
             if earlier is not None:
                 _check_same_targets(self._targets, targets)
@@ -185,17 +156,22 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
         self._keep(fitted, targets, reader, table)
         if original is not None:
             raise original
-        reason = self.stop_reason_
-        if reason == "diverged" and self.solver == "kronecker":
-            reason = "batches"
-        if fitted.penalty_prevails:
-            reason = "penalty"
+        reason = "penalty" if fitted.penalty_prevails else self.stop_reason_
         self._advise(reason, settings, samples)
 
     def _advise(self, reason: str, settings: Settings, samples: Samples) -> None:
         """Warn of how a fit ended, if there is something to be done about it."""
+        advice = self._advice(reason, settings, samples)
+        if advice is not None:
+            # the caller of fit, through scikit-learn's wrapper of it
+            warnings.warn(advice, ConvergenceWarning, stacklevel=5)
+
+    def _advice(self, reason: str, settings: Settings, samples: Samples) -> str | None:
+        """Return what is to be said of how a fit ended, if anything."""
+        if reason == "diverged" and self.solver == "kronecker":
+            reason = "batches"
         if reason not in ADVICE:
-            return
+            return None
         precision, scale = "", ""
         if samples.X.dtype == np.float32:
             precision = "Fit in float64."
@@ -212,9 +188,7 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
             scale=scale,
             precision=precision,
         )
-        message = " ".join(message.split())  # without the gaps of empty remedies
-        # the caller of fit, through scikit-learn's wrapper of it
-        warnings.warn(message, ConvergenceWarning, stacklevel=5)
+        return " ".join(message.split())  # without the gaps of empty remedies
 
     def _partial_fit(self, X: Any, y: Any, classes: Any, sample_weight: Any) -> None:
         """Take steps on a chunk of samples, or leave the estimator as it was."""
@@ -225,8 +199,8 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
         dtype = None if earlier is None else earlier.predictor.dtype
         reader = clone(self) if earlier is None else self
         table = self._table_for(X, earlier)
-        with one_thread(), _named_columns(reader):
-            X, y, weights = _validated(reader, table, X, y, sample_weight, dtype)
+        with one_thread(), named_columns(reader):
+            X, y, weights = validated(reader, table, X, y, sample_weight, dtype)
             samples = Samples(X, y, weights, categories=table.counts).positive()
             known = None if earlier is None else self._targets
             targets = self._chunk_targets(samples.targets, classes, known)
@@ -335,45 +309,6 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
                 f"safeguard={self.safeguard!r}; leave it at None."
             )
 
-    def _validation_samples(
-        self,
-        reader: BaseEstimator,
-        table: Reader,
-        samples: Samples,
-        targets: AnyTargets,
-        X_val: Any,
-        y_val: Any,
-        sample_weight_val: Any,
-    ) -> Samples | None:
-        if X_val is None and y_val is None:
-            if sample_weight_val is not None:
-                raise ValueError(
-                    "sample_weight_val is provided, but X_val and y_val were not."
-                )
-            return None
-        if y_val is None:
-            raise ValueError("X_val is provided, but y_val was not provided.")
-        if X_val is None:
-            raise ValueError("y_val is provided, but X_val was not provided.")
-        if not self.early_stopping:
-            raise ValueError(
-                "X_val and y_val are passed to fit while at the same time "
-                "early_stopping is False. When passing X_val and y_val to fit, "
-                "early_stopping should be set to True."
-            )
-        try:
-            X_val, y_val = _checked(
-                reader, table, X_val, y_val, samples.X.dtype, reset=False
-            )
-        except (TypeError, ValueError) as error:  # which speaks of X and y
-            raise type(error)(f"X_val, y_val: {error}") from error
-        weights = check_sample_weight(sample_weight_val, X_val, "sample_weight_val")
-        weights = moderate(weights)
-        values, weights = self._encoded_validation(targets, y_val, weights)
-        if not weights.any():
-            raise ValueError("class_weight leaves no sample of X_val a weight.")
-        return Samples(as_csr_array(X_val), values, weights).positive()
-
     # Fitted attributes.
 
     def _keep(
@@ -476,7 +411,7 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
     def _outputs(self, X: Any) -> Array:
         """Return the last layer's Z for `X`, shape (m, n_outputs_), float64."""
         check_is_fitted(self)
-        X, _ = _checked(self, self._table, X, reset=False)
+        X, _ = checked(self, self._table, X, reset=False)
         predictor = self._predictor
         with one_thread(predictor.largest_product(X.shape[0])):
             return predictor.outputs(as_csr_array(X))
@@ -496,7 +431,7 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
             Sparse `X` of a fit that has encoded nothing stays as it is.
         """
         check_is_fitted(self)
-        X, _ = _checked(self, self._table, X, reset=False)
+        X, _ = checked(self, self._table, X, reset=False)
         predictor = self._predictor
         X = X.astype(predictor.dtype, copy=False)
         if sparse.issparse(X):
@@ -504,85 +439,6 @@ class BaseGaussNewtonMLP(BaseEstimator, ABC):
                 return X
             X = X.toarray()
         return predictor.encoded(X)
-
-    # Persistence: scikit-learn stamps its own classes only.
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return the state with the version of this package."""
-        return {**super().__getstate__(), "_skgn_version": __version__}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore the state; warn if another version of this package wrote it."""
-        version = state.get("_skgn_version", __version__)
-        if version != __version__:
-            warnings.warn(
-                InconsistentVersionWarning(
-                    estimator_name=f"skgn.{type(self).__name__}",
-                    current_sklearn_version=__version__,
-                    original_sklearn_version=version,
-                ),
-                stacklevel=2,
-            )
-        own = {name: value for name, value in state.items() if name != "_skgn_version"}
-        super().__setstate__(own)
-
-
-def _validated(
-    estimator: BaseEstimator,
-    table: Reader,
-    X: Any,
-    y: Any,
-    sample_weight: Any,
-    dtype: Any = None,
-) -> tuple[Any, Any, Array]:
-    """Return what a fit is given, as arrays; `dtype` is that of earlier chunks."""
-    X, y = _checked(estimator, table, X, y, dtype, reset=dtype is None)
-    return as_csr_array(X), y, moderate(check_sample_weight(sample_weight, X))
-
-
-@np.errstate(over="ignore", invalid="ignore")  # in sums of the largest numbers
-def _checked(
-    estimator: BaseEstimator,
-    table: Reader,
-    X: Any,
-    y: Any = NO_TARGETS,
-    dtype: Any = None,
-    reset: bool = True,
-) -> tuple[Any, Any]:
-    """Return X with codes for categories and NaN for missing cells, and y, as arrays."""
-    how: dict[str, Any] = {
-        "accept_sparse": "csr",
-        "dtype": (np.float64, np.float32) if dtype is None else dtype,
-        "ensure_all_finite": True if sparse.issparse(X) else "allow-nan",
-    }
-    read = table.read(X)
-    if read is X:
-        try:
-            if y is NO_TARGETS:
-                return validate_data(estimator, X, reset=reset, **how), None
-            return validate_data(estimator, X, y, reset=reset, multi_output=True, **how)
-        except ValueError as error:
-            for what, remedy in REMEDIES.items():
-                if what in str(error):
-                    first = str(error).splitlines()[0].rstrip(".")
-                    raise ValueError(f"{first}. {remedy}.") from error
-            raise
-    validate_data(estimator, X, reset=reset, skip_check_array=True)
-    how["estimator"] = type(estimator).__name__
-    if y is NO_TARGETS:
-        return check_array(read, input_name="X", **how), None
-    return check_X_y(read, y, multi_output=True, **how)
-
-
-@contextmanager
-def _named_columns(reader: BaseEstimator) -> Iterator[None]:
-    """Name a column that cannot be fitted as the user does."""
-    try:
-        yield
-    except ColumnError as error:
-        names = getattr(reader, "feature_names_in_", None)
-        name = error.column if names is None else repr(names[error.column])
-        raise ValueError(f"Feature {name} of X {error.what}") from None
 
 
 def _check_same_targets(earlier: AnyTargets, targets: AnyTargets) -> None:

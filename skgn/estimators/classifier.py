@@ -3,24 +3,21 @@
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import ClassifierMixin
-from sklearn.utils import Tags, column_or_1d
+from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
 
 from skgn._compat import StrOptions, fit_context
 from skgn.estimators.base import BaseGaussNewtonMLP
+from skgn.estimators.labels import LabelEstimator
 from skgn.estimators.targets import (
     AnyTargets,
-    LabelTargets,
     announced,
     is_multilabel,
     learned,
 )
-from skgn.model.losses import Loss
-from skgn.typing import Array
 
 
-class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
+class GaussNewtonMLPClassifier(LabelEstimator, BaseGaussNewtonMLP):
     r"""Multi-layer perceptron classifier trained by layer-wise Gauss-Newton.
 
     The network minimises a penalised log-loss,
@@ -538,8 +535,8 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
             Probability of each class, in the order of `classes_`; for multilabel
             targets, the probability of each label.
         """
-        Z = self._two_sided(self._outputs(X))
-        return self._loss.prediction(Z)
+        Z = self._outputs(X)
+        return self._targets.loss.prediction(self._two_sided(Z))
 
     def predict_log_proba(self, X):
         """Predict the logarithms of probabilities; they are finite.
@@ -554,8 +551,8 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         log_proba : ndarray of shape (n_samples, n_classes) or (n_samples, n_outputs)
             Logarithm of :meth:`predict_proba`, without its underflow.
         """
-        Z = self._two_sided(self._outputs(X))
-        return self._loss.log_prediction(Z)
+        Z = self._outputs(X)
+        return self._targets.loss.log_prediction(self._two_sided(Z))
 
     def decision_function(self, X):
         """Return the outputs of the network before the sigmoid or softmax.
@@ -573,23 +570,6 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
         """
         Z = self._outputs(X)
         return Z if self._multilabel or self.n_outputs_ > 1 else Z[:, 0]
-
-    @property
-    def _multilabel(self) -> bool:
-        return isinstance(self._targets, LabelTargets)
-
-    @property
-    def _loss(self) -> Loss:
-        return self._targets.loss
-
-    def _two_sided(self, Z: Array) -> Array:
-        """Return one column per class: -z and z for a single log-odds z."""
-        if self.n_outputs_ == 1 and len(self.classes_) == 2:
-            return np.hstack([-Z, Z])
-        return Z
-
-    def _learned(self, y: Any, weights: Array) -> tuple[AnyTargets, Any, Array]:
-        return learned(y, weights, self.class_weight)
 
     def _chunk_targets(
         self, y: Any, classes: Any, earlier: AnyTargets | None
@@ -624,21 +604,3 @@ class GaussNewtonMLPClassifier(ClassifierMixin, BaseGaussNewtonMLP):
                 f"partial_fit, {self.classes_!r}."
             )
         return earlier
-
-    def _encoded_validation(
-        self, targets: AnyTargets, y: Any, weights: Array
-    ) -> tuple[Any, Array]:
-        multilabel = is_multilabel(y)
-        if multilabel != isinstance(targets, LabelTargets) or (
-            multilabel and y.shape[1] != targets.n_outputs
-        ):
-            raise ValueError("y_val must be of the same kind and width as y.")
-        return targets.encode(y, weights, "y_val", "y")
-
-    def __sklearn_tags__(self) -> Tags:
-        """Declare what the estimator can take."""
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = True
-        tags.input_tags.sparse = True
-        tags.input_tags.allow_nan = True
-        return tags

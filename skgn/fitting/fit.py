@@ -127,7 +127,9 @@ def fit(
     if targets.nothing_to_fit:
         return _constant(settings, samples, targets)
     if settings.early_stopping and held_out is None:
-        samples, held_out = _split(settings, samples, targets, start.random_state)
+        samples, held_out = early_stopping_split(
+            settings, samples, targets, start.random_state
+        )
     own = _Fit(settings, samples, targets, start, held_out, observer)
     if shared is not None:
         own.take(shared)
@@ -145,6 +147,20 @@ def fit(
     except FloatingPointError as error:
         raise ValueError(overflow(settings, " at its initial weights")) from error
     raise FitInterrupted(own.fitted(outcome), original)
+
+
+def as_found(search: Search, found: Found) -> Fitted:
+    """Return the network that a search has judged, without a fit of all samples."""
+    (runner,) = search.running
+    parts, problem = search.parts, runner.problem
+    start = Start(search.random_state)
+    own = _Fit(search.settings, parts.samples, search.targets, start, None, None)
+    own.problem, own.found = problem, found
+    validation = runner.path.held_out if parts.validated else None
+    outcome = problem.as_it_stands(found.theta_for(problem), found.alpha, validation)
+    if outcome is None:
+        raise ValueError(overflow(search.settings))
+    return own.fitted(replace(outcome, reason="callback"))
 
 
 class _Fit:
@@ -356,7 +372,7 @@ def _constant(settings: Settings, samples: Samples, targets: Targets) -> Fitted:
     return Fitted(predictor, outcome, encoding=settings.own_encoding)
 
 
-def _split(
+def early_stopping_split(
     settings: Settings,
     samples: Samples,
     targets: Targets,

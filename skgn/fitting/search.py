@@ -244,23 +244,28 @@ class Search:
             if len(self.running) > 1:
                 del self.running[self._loser()]
 
-    def finish(self) -> Found:
-        """Relax the penalty of the network that is left, and train it further."""
+    def finish(self, in_any_case: bool = False) -> Found:
+        """Relax the penalty of the network that is left, and train it further.
+
+        Parameters
+        ----------
+        in_any_case : bool
+            Train it further where the penalty is given, too.
+        """
         (runner,) = self.running
         encoder, path = runner.problem.encoder, runner.path
-        columns = runner.problem.first.columns
-        if not self.settings.searches_alpha:
-            layers = runner.problem.leave(path.theta)
-            return Found(encoder, self.settings.initial_alpha, None, layers, columns)
-        weights = path.held_out.row_weights
-        relaxed = relaxed_alpha(path, weights, self.observer)
-        table = {"alpha": relaxed.points[:, 0], "log_loss": relaxed.points[:, 1]}
-        alpha = relaxed.alpha * self.parts.share
-        theta, threshold, begins = relaxed.theta, None, False
-        if isinstance(path, FullBatchPath):
-            theta, threshold = path.further(relaxed.alpha, theta)
+        columns, settings = runner.problem.first.columns, self.settings
+        alpha, theta, table = path.alpha, path.theta, None
+        if settings.searches_alpha:
+            relaxed = relaxed_alpha(path, path.held_out.row_weights, self.observer)
+            table = {"alpha": relaxed.points[:, 0], "log_loss": relaxed.points[:, 1]}
+            alpha, theta = relaxed.alpha, relaxed.theta
+        threshold, begins = None, False
+        if isinstance(path, FullBatchPath) and (in_any_case or settings.searches_alpha):
+            theta, threshold = path.further(alpha, theta)
             begins = True
         layers = runner.problem.leave(theta)
+        alpha = alpha * self.parts.share if table else settings.initial_alpha
         return Found(encoder, alpha, table, layers, columns, begins, threshold)
 
     def _runner(self, encoder: Encoder | Prepared | None) -> Runner:

@@ -128,6 +128,12 @@ class Loss(Protocol):
     def log_prediction(self, Z: Array) -> Array:
         """Return log P, shape (m, K)."""
 
+    def log_likelihood(self, Z: Array, targets: NDArray[Any]) -> Array:
+        """Return the log-probability of each target, shape (m, targets of a row).
+
+        Its sum over a row is minus the loss, up to a constant.
+        """
+
     def mean_link(self, mean: Array) -> Array:
         """Return the constant Z, shape (K,), that predicts about `mean`."""
 
@@ -188,6 +194,10 @@ class Bernoulli:
     def log_prediction(self, Z: Array) -> Array:
         """See :class:`Loss`."""
         return log_expit(Z)
+
+    def log_likelihood(self, Z: Array, targets: NDArray[Any]) -> Array:
+        """See :class:`Loss`."""
+        return log_expit((2 * targets - 1) * Z)
 
     def mean_link(self, mean: Array) -> Array:
         """See :class:`Loss`."""
@@ -278,6 +288,10 @@ class Multinomial:
         """See :class:`Loss`."""
         return log_softmax(Z, axis=1)
 
+    def log_likelihood(self, Z: Array, targets: NDArray[Any]) -> Array:
+        """See :class:`Loss`."""
+        return -self.pointwise(Z, targets).loss[:, None]
+
     def mean_link(self, mean: Array) -> Array:
         """See :class:`Loss`."""
         log_mean = np.log(np.maximum(mean, MEAN_FLOOR))
@@ -334,6 +348,10 @@ class Squared:
     def log_prediction(self, Z: Array) -> Array:
         """Not defined: a squared error predicts no probability."""
         raise TypeError("the squared error predicts no probabilities")
+
+    def log_likelihood(self, Z: Array, targets: NDArray[Any]) -> Array:
+        """See :class:`Loss`; of a unit variance."""
+        return -0.5 * (Z - targets) ** 2
 
     def mean_link(self, mean: Array) -> Array:
         """See :class:`Loss`."""

@@ -67,6 +67,10 @@ class HeldOut:
         losses: Array = self.loss.pointwise(self._outputs(theta), self.targets).loss
         return losses
 
+    def log_likelihood(self, theta: Array) -> Array:
+        """Return the log-probability of each target; see :class:`Loss`."""
+        return self.loss.log_likelihood(self._outputs(theta), self.targets)
+
     def judge(self, theta: Array) -> Validation:
         """Return what the rows say of weights."""
         Z, weights = self._outputs(theta), self.row_weights

@@ -1,0 +1,188 @@
+"""From what the user passes to samples and targets."""
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import InconsistentVersionWarning
+from sklearn.utils import check_array, check_X_y
+
+from skgn._compat import check_sample_weight, validate_data
+from skgn._version import __version__
+from skgn.data.columns import ColumnError
+from skgn.data.samples import Samples, as_csr_array, moderate
+from skgn.estimators.tables import Reader
+from skgn.estimators.targets import AnyTargets
+from skgn.typing import Array
+
+#: What can be done where scikit-learn cannot read X.
+REMEDIES = {
+    "could not convert string": (
+        "Name columns of words in categorical_features, or pass a data frame"
+    ),
+    "X contains NaN": "Cells of sparse X cannot be missing: densify X, or impute them",
+}
+
+#: In place of targets, where there are to be none.
+NO_TARGETS = object()
+
+
+class TableEstimator(BaseEstimator, ABC):
+    """An estimator that is fitted to tables, and may be watched by validation samples."""
+
+    categorical_features: Any
+    early_stopping: bool
+
+    @abstractmethod
+    def _learned(self, y: Any, weights: Array) -> tuple[AnyTargets, Any, Array]:
+        """Learn the form of `y`; return it, `y` encoded, and the final weights."""
+
+    @abstractmethod
+    def _encoded_validation(
+        self, targets: AnyTargets, y: Any, weights: Array
+    ) -> tuple[Any, Array]:
+        """Return validation targets in a form that is known, and the final weights."""
+
+    def _read(
+        self,
+        reader: BaseEstimator,
+        table: Reader,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation: tuple[Any, Any, Any],
+    ) -> tuple[Samples, AnyTargets, Samples | None]:
+        """Return samples, the form of their targets, and validation samples.
+
+        `reader` is an estimator that takes note of the columns.
+        """
+        X, y, weights = validated(reader, table, X, y, sample_weight)
+        samples = Samples(X, y, weights, categories=table.counts).positive()
+        targets, values, weights = self._learned(samples.targets, samples.weights)
+        samples = replace(samples, targets=values, weights=weights).positive()
+        held_out = self._validation_samples(reader, table, samples, targets, *validation)
+        return samples, targets, held_out
+
+    def _validation_samples(
+        self,
+        reader: BaseEstimator,
+        table: Reader,
+        samples: Samples,
+        targets: AnyTargets,
+        X_val: Any,
+        y_val: Any,
+        sample_weight_val: Any,
+    ) -> Samples | None:
+        if X_val is None and y_val is None:
+            if sample_weight_val is not None:
+                raise ValueError(
+                    "sample_weight_val is provided, but X_val and y_val were not."
+                )
+            return None
+        if y_val is None:
+            raise ValueError("X_val is provided, but y_val was not provided.")
+        if X_val is None:
+            raise ValueError("y_val is provided, but X_val was not provided.")
+        if not self.early_stopping:
+            raise ValueError(
+                "X_val and y_val are passed to fit while at the same time "
+                "early_stopping is False. When passing X_val and y_val to fit, "
+                "early_stopping should be set to True."
+            )
+        try:
+            X_val, y_val = checked(
+                reader, table, X_val, y_val, samples.X.dtype, reset=False
+            )
+        except (TypeError, ValueError) as error:  # which speaks of X and y
+            raise type(error)(f"X_val, y_val: {error}") from error
+        weights = check_sample_weight(sample_weight_val, X_val, "sample_weight_val")
+        weights = moderate(weights)
+        values, weights = self._encoded_validation(targets, y_val, weights)
+        if not weights.any():
+            raise ValueError("class_weight leaves no sample of X_val a weight.")
+        return Samples(as_csr_array(X_val), values, weights).positive()
+
+    # Persistence: scikit-learn stamps its own classes only.
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state with the version of this package."""
+        return {**super().__getstate__(), "_skgn_version": __version__}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore the state; warn if another version of this package wrote it."""
+        version = state.get("_skgn_version", __version__)
+        if version != __version__:
+            warnings.warn(
+                InconsistentVersionWarning(
+                    estimator_name=f"skgn.{type(self).__name__}",
+                    current_sklearn_version=__version__,
+                    original_sklearn_version=version,
+                ),
+                stacklevel=2,
+            )
+        own = {name: value for name, value in state.items() if name != "_skgn_version"}
+        super().__setstate__(own)
+
+
+def validated(
+    estimator: BaseEstimator,
+    table: Reader,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    dtype: Any = None,
+) -> tuple[Any, Any, Array]:
+    """Return what a fit is given, as arrays; `dtype` is that of earlier chunks."""
+    X, y = checked(estimator, table, X, y, dtype, reset=dtype is None)
+    return as_csr_array(X), y, moderate(check_sample_weight(sample_weight, X))
+
+
+@np.errstate(over="ignore", invalid="ignore")  # in sums of the largest numbers
+def checked(
+    estimator: BaseEstimator,
+    table: Reader,
+    X: Any,
+    y: Any = NO_TARGETS,
+    dtype: Any = None,
+    reset: bool = True,
+) -> tuple[Any, Any]:
+    """Return X with codes for categories and NaN for missing cells, and y, as arrays."""
+    how: dict[str, Any] = {
+        "accept_sparse": "csr",
+        "dtype": (np.float64, np.float32) if dtype is None else dtype,
+        "ensure_all_finite": True if sparse.issparse(X) else "allow-nan",
+    }
+    read = table.read(X)
+    if read is X:
+        try:
+            if y is NO_TARGETS:
+                return validate_data(estimator, X, reset=reset, **how), None
+            return validate_data(estimator, X, y, reset=reset, multi_output=True, **how)
+        except ValueError as error:
+            for what, remedy in REMEDIES.items():
+                if what in str(error):
+                    first = str(error).splitlines()[0].rstrip(".")
+                    raise ValueError(f"{first}. {remedy}.") from error
+            raise
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    how["estimator"] = type(estimator).__name__
+    if y is NO_TARGETS:
+        return check_array(read, input_name="X", **how), None
+    return check_X_y(read, y, multi_output=True, **how)
+
+
+@contextmanager
+def named_columns(reader: BaseEstimator) -> Iterator[None]:
+    """Name a column that cannot be fitted as the user does."""
+    try:
+        yield
+    except ColumnError as error:
+        names = getattr(reader, "feature_names_in_", None)
+        name = error.column if names is None else repr(names[error.column])
+        raise ValueError(f"Feature {name} of X {error.what}") from None
