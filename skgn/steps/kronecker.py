@@ -21,12 +21,21 @@ the breast-cancer data at alpha = 0, a cost of 2e-5 after 30 iterations against 
 ``alpha`` is charged to intercepts here too, which is harmless since the model below holds
 the truth.
 
-**Output factors** are exact. With ``H = B B'``, each column of B is sent back through the
-layers like a gradient, ``δ_L = B``, ``δ_{l-1} = (δ_l W_l') ∘ g'_{l-1}``, and
-``Γ_l = Σ ω_i δ_l δ_l'``: one pass for a binary output, K - 1 for a softmax of K classes.
+**Output factors** are exact up to :data:`MOST_PASSES` columns of the Hessian's root. With
+``H = B B'``, each column of B is sent back through the layers like a gradient,
+``δ_L = B``, ``δ_{l-1} = (δ_l W_l') ∘ g'_{l-1}``, and ``Γ_l = Σ ω_i δ_l δ_l'``: one pass
+for a binary output, K - 1 for a softmax of K classes.
 A refresh costs about as much as that many gradients, and stale factors do little harm
 once the initial weights are left behind: the factors are refreshed after the first
 accepted step and then every (number of passes) steps, ten at most.
+
+Beyond, with many classes, these passes would be nearly all of the work. Then
+:data:`SAMPLED` passes estimate the factors, of ``C ε`` with ``C C' = H`` and random signs
+ε (:mod:`skgn.model.losses`), whose outer product has the mean H. Each row of each pass
+adds a term of rank one, so that a factor of side 200 is the mean of 4,000 of them at
+2,000 rows. The model that scales the step, and the objective that accepts it, stay exact.
+(2,000 rows of 50 columns, 200 classes: 2.9 s instead of 19, a test log-loss of .405
+against .398.)
 
 **Rescaling.** All layers explain the same residual, so that their full steps together
 overshoot. The step is the best combination ``a D + b P`` of the direction D and the
@@ -48,6 +57,10 @@ from skgn.steps.combination import best_combination
 from skgn.steps.proposal import Proposal
 from skgn.typing import Array
 
+#: Columns of the Hessian's root up to which output factors are exact, and passes that
+#: estimate them beyond.
+MOST_PASSES, SAMPLED = 32, 2
+
 #: Most accepted steps between two refreshes of the factors.
 MAX_AGE = 10
 
@@ -65,6 +78,9 @@ class KroneckerStep:
 
     def __init__(self, input_factor: Factor, passes: int):
         self.input_factor = input_factor
+        self.random_state = None
+        if passes > MOST_PASSES:
+            self.random_state = np.random.RandomState(0)
         self.max_age = min(max(passes, 1), MAX_AGE)
         self.blocks: list[KroneckerBlock] = []
         self.inputs: list[Array | Factor] = []
@@ -128,13 +144,26 @@ class KroneckerStep:
             self.known_spectra = spectra_of(list(zip(self.inputs, outputs, strict=True)))
         return self.known_spectra
 
+    def _output_grams(self, here: Evaluation) -> list[Array]:
+        """Return ``Γ_1 .. Γ_L``, or estimates of them."""
+        if self.random_state is None:
+            return here.output_grams()
+        grams = here.sampled_output_grams(self.random_state)
+        for _ in range(SAMPLED - 1):
+            others = here.sampled_output_grams(self.random_state)
+            for own, other in zip(grams, others, strict=True):
+                own += other
+        for own in grams:
+            own /= SAMPLED
+        return grams
+
     def _prepare(self, here: Evaluation) -> None:
         """Do the work that does not depend on the damping."""
         if not self.blocks or self.steps == 1 or self.age >= self.max_age:
             self.inputs = [self.input_factor, *here.input_grams()]
             if len(self.inputs) == 1 and self.input_factor.rest is None:
                 self.inputs = [here.first_input_gram()]
-            pairs = zip(self.inputs, here.output_grams(), strict=True)
+            pairs = zip(self.inputs, self._output_grams(here), strict=True)
             self.blocks = [KroneckerBlock.of(S, gamma) for S, gamma in pairs]
             self.known_spectra = []
             self.age = 0

@@ -285,3 +285,59 @@ def test_row_space_is_found_once_per_fit(monkeypatch):
     fit(*wide())
     assert len(spaces) == 1
     assert len(grams) == 0
+
+
+# Estimated output factors
+
+
+def estimating(monkeypatch, passes=1):
+    """Let every softmax of three classes have too many."""
+    monkeypatch.setattr(kronecker, "MOST_PASSES", 1)
+    monkeypatch.setattr(kronecker, "SAMPLED", passes)
+
+
+def test_estimates_of_output_factors_tend_to_them(monkeypatch):
+    """The error falls as the root of the number of passes."""
+    own = draw_case("multinomial", ("tanh",), (4,), K=5, m=40)
+    exact = own.evaluation().output_grams()
+    errors = []
+    for passes in (4, 400):
+        estimating(monkeypatch, passes)
+        gamma = new_step(own)._output_grams(own.evaluation())
+        errors.append(
+            [
+                np.linalg.norm(a - b) / np.linalg.norm(b)
+                for a, b in zip(gamma, exact, strict=True)
+            ]
+        )
+    few, many = np.array(errors)
+    assert np.all(many < 0.1)
+    assert np.all(many < few / 3)
+
+
+def test_few_passes_are_exact():
+    """Up to MOST_PASSES."""
+    K = kronecker.MOST_PASSES + 1
+    own = draw_case("multinomial", ("tanh",), (4,), K=K, m=3 * K)
+    exact = own.evaluation().output_grams()
+    for a, b in zip(new_step(own)._output_grams(own.evaluation()), exact, strict=True):
+        assert_allclose(a, b, rtol=1e-12)
+    more = draw_case("multinomial", ("tanh",), (4,), K=K + 1, m=3 * K)
+    exact = more.evaluation().output_grams()
+    gamma = new_step(more)._output_grams(more.evaluation())
+    assert not np.allclose(gamma[0], exact[0], rtol=1e-3)
+
+
+def test_a_fit_with_estimates(monkeypatch):
+    """Falls at every step, comes to the same minimum, and can be had again."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(200, 4)), rng.integers(0, 4, 200)
+    options = {"alpha": 1e-2, "encoding": None, "tol": 1e-6, "random_state": 0}
+    options |= {"hidden_layer_sizes": (), "max_iter": 200, "batch_size": None}
+    exact = GaussNewtonMLPClassifier(**options).fit(X, y)
+    estimating(monkeypatch)
+    fits = [GaussNewtonMLPClassifier(**options).fit(X, y) for _ in range(2)]
+    assert np.all(np.diff(fits[0].loss_curve_) <= 0)
+    assert_allclose(fits[0].loss_, exact.loss_, rtol=1e-5)
+    assert fits[0].loss_curve_ != exact.loss_curve_
+    assert fits[0].loss_curve_ == fits[1].loss_curve_
