@@ -25,6 +25,7 @@ from time import process_time
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 from sklearn import datasets
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -36,7 +37,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from threadpoolctl import threadpool_limits
 from tools import markdown
 
-from skgn import GaussNewtonMLPClassifier
+import skgn
 
 BUNDLED = ("breast_cancer", "digits", "iris", "wine")
 ARRAYS = """adult bank_marketing basehock car cat_vs_noncat churn covertype_93k dna
@@ -50,6 +51,7 @@ FILE = Path(__file__).with_suffix(".json")
 MOST_ROWS, MOST_TEST_ROWS = 10_000, 10_000
 METHODS = (
     "skgn",
+    "ensemble",
     "imputer and one-hot",
     "HistGradientBoosting",
     "MLPClassifier",
@@ -129,9 +131,11 @@ def model_for(method, X, seed):
     words = np.array(is_words(X)) if frames else np.zeros(X.shape[1], dtype=bool)
     columns = np.arange(X.shape[1])
     if method == "skgn":
-        return GaussNewtonMLPClassifier(random_state=seed), columns
+        return skgn.GaussNewtonMLPClassifier(random_state=seed), columns
+    if method == "ensemble":
+        return skgn.GaussNewtonMLPEnsembleClassifier(random_state=seed), columns
     if method in ("imputer and one-hot", "MLPClassifier"):
-        net = GaussNewtonMLPClassifier(random_state=seed)
+        net = skgn.GaussNewtonMLPClassifier(random_state=seed)
         if method == "MLPClassifier":
             net = make_pipeline(StandardScaler(), MLPClassifier(random_state=seed))
         if not frames:
@@ -186,12 +190,26 @@ def measure(method, name, kind, splits, seeds):
                 warnings.simplefilter("ignore")
                 model.fit(own, y)
                 seconds = process_time() - start
-                p = model.predict_proba(prepared(method, X_test, columns))
+                own_test = prepared(method, X_test, columns)
+                start = process_time()
+                p = model.predict_proba(own_test)
+            latency = 1e6 * (process_time() - start) / len(y_test)
             accuracy = np.mean(model.classes_[np.argmax(p, axis=1)] == y_test)
             loss = log_loss(y_test, p, labels=model.classes_)
-            values = (loss, accuracy, seconds)
+            is_class = y_test[:, None] == model.classes_
+            brier = np.mean(np.sum((p - is_class) ** 2, axis=1))
+            error = calibration_error(p, is_class)
+            values = (loss, accuracy, seconds, brier, error, latency)
             results.append([float(f"{value:.6g}") for value in values])
     return results
+
+
+def calibration_error(p, is_class, bins=15):
+    """Return the mean distance of confidence and accuracy, by bins of confidence."""
+    sure, right = p.max(axis=1), is_class[np.arange(len(p)), p.argmax(axis=1)]
+    number = np.minimum((bins * sure).astype(int), bins - 1)
+    gaps = np.bincount(number, right - sure, minlength=bins)
+    return np.abs(gaps).sum() / len(p)
 
 
 def cases(names):
@@ -230,6 +248,32 @@ def compared(results, one, other, kinds):
         "not lower on": int(np.sum(accuracy >= -1e-12)),
         "time, geometric mean": round(float(np.exp(np.log(seconds).mean())), 3),
     }
+
+
+def ranks(results, methods, splits):
+    """Return mean ranks of methods, over the sets and splits that all of them have."""
+    table = {}
+    for row in results:
+        seeds = 2 if len(row["results"]) > 4 else 1
+        if row["method"] in methods:
+            values = np.array([own[:3] for own in row["results"]])[::seeds][:splits]
+            table.setdefault((row["data"], row["kind"]), {})[row["method"]] = values
+    known = [own for own in table.values() if len(own) == len(methods)]
+    means = np.array([[own[m].mean(axis=0) for m in methods] for own in known])
+    loss = rankdata(means[:, :, 0].round(9), axis=1).mean(axis=0)
+    accuracy = rankdata(-means[:, :, 1].round(9), axis=1).mean(axis=0)
+    relative = np.exp(np.log(means[:, :, [0, 2]] / means[:, :1, [0, 2]]).mean(axis=0))
+    return [
+        {
+            f"{len(known)} data sets": method,
+            "mean rank, log-loss": round(float(loss[i]), 2),
+            "mean rank, accuracy": round(float(accuracy[i]), 2),
+            "mean accuracy": round(float(means[:, i, 1].mean()), 4),
+            f"log-loss / {methods[0]}": round(float(relative[i, 0]), 3),
+            f"time / {methods[0]}": round(float(relative[i, 1]), 2),
+        }
+        for i, method in enumerate(methods)
+    ]
 
 
 def by_data(results, methods, kinds):
@@ -284,6 +328,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--label")
     parser.add_argument("--report", action="store_true", help="measure nothing")
+    parser.add_argument("--ranks", nargs="+", help="methods that are ranked, and no more")
     parser.add_argument("--against", default="skgn", help="the method that is compared")
     parser.add_argument("--store", type=Path, default=FILE)
     arguments = parser.parse_args()
@@ -314,7 +359,10 @@ def main():
                 print(label, name, kind, *np.mean(own, axis=0).round(4), flush=True)
                 text = ",\n".join(json.dumps(row) for row in results)
                 arguments.store.write_text(f"[\n{text}\n]\n")
-    report(results, arguments.against)
+    if arguments.ranks:
+        print(markdown(ranks(results, arguments.ranks, arguments.splits)))
+    else:
+        report(results, arguments.against)
 
 
 if __name__ == "__main__":

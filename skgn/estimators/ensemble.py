@@ -1,5 +1,6 @@
 """GaussNewtonMLPEnsembleClassifier: several networks, weighted by held-out samples."""
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -33,22 +34,26 @@ from skgn.fitting.fit import early_stopping_split
 from skgn.fitting.settings import Settings
 from skgn.typing import Array
 
-#: Two hidden layers, whose units bend smoothly.
-DEEPER = {"hidden_layer_sizes": (100, 50), "activation": "silu"}
+#: Two hidden layers; units that bend smoothly.
+TWO = {"hidden_layer_sizes": (100, 50)}
+SILU, TANH = {"activation": "silu"}, {"activation": "tanh"}
 
 #: The networks of the default, where features may have steps, and where they may not.
 WITH_STEPS: tuple[dict[str, Any], ...] = (
     {"encoding": "piecewise"},
     {"encoding": None},
-    {"encoding": "piecewise", **DEEPER},
-    {"encoding": None, **DEEPER},
+    {"encoding": "piecewise", **TWO, **SILU},
+    {"encoding": None, **TWO, **SILU},
     {"encoding": "piecewise"},
+    {"encoding": "piecewise", **TWO},
+    {"encoding": "piecewise", **TANH},
 )
 WITHOUT_STEPS: tuple[dict[str, Any], ...] = (
     {"encoding": None},
-    {"encoding": None, **DEEPER},
-    {"encoding": None, "hidden_layer_sizes": (100, 50)},
+    {"encoding": None, **TWO, **SILU},
+    {"encoding": None, **TWO},
     {"encoding": None},
+    {"encoding": None, **TANH},
 )
 
 #: Parameters of a network that all of an ensemble have in common.
@@ -79,10 +84,11 @@ class GaussNewtonMLPEnsembleClassifier(LabelEstimator, TableEstimator):
     ----------
     estimators : None or list of dict or GaussNewtonMLPClassifier, default=None
         The networks: parameters of each that differ from the default, or estimators. None
-        is four or five networks of one hidden layer of 100 "leaky_relu" units, or of two
-        of 100 and 50 "silu" units, with and without steps of numeric features (see
-        `encoding` of :class:`GaussNewtonMLPClassifier`). What has a parameter here is not
-        for single networks, nor are `solver`, `warm_start` and `verbose`.
+        is seven networks of one hidden layer of 100 units, or of two of 100 and 50, of
+        several activations, with and without steps of numeric features (see `encoding` of
+        :class:`GaussNewtonMLPClassifier`); or five, where features cannot have steps.
+        What has a parameter here is not for single networks, nor are `solver`,
+        `warm_start` and `verbose`.
     max_time : float, default=None
         Seconds after which the fit comes to an end. Networks begin in the first quarter
         of the time and search in its first half. The rest is for the fits of all samples,
@@ -445,8 +451,6 @@ class GaussNewtonMLPEnsembleClassifier(LabelEstimator, TableEstimator):
 
     def _advise(self, samples: Samples) -> None:
         """Warn of networks that have ended badly."""
-        import warnings
-
         for network in self.estimators_:
             reason = network.stop_reason_
             if network._fitted.penalty_prevails:
