@@ -92,9 +92,9 @@ class GaussNewtonMLPEnsembleClassifier(LabelEstimator, TableEstimator):
     max_time : float, default=None
         Seconds after which the fit comes to an end. Networks begin in the first quarter
         of the time and search in its first half. The rest is for the fits of all samples,
-        in the order of weights. A network that these do not reach in time remains what
-        its search, on at most 50,000 samples, has made of it. However short the time, one
-        network is trained.
+        in the order of weights, in mini-batches with as many epochs as there is time for.
+        A network that these do not reach in time remains what its search, on at most
+        50,000 samples, has made of it. However short the time, one network is trained.
     early_stopping : bool, default=False
         Stop each network when its log-loss on validation samples has reached no new
         minimum for `n_iter_no_change` accepted iterations (or epochs). The samples are
@@ -350,7 +350,8 @@ class GaussNewtonMLPEnsembleClassifier(LabelEstimator, TableEstimator):
     def members_predict_proba(self, X):
         """Predict the probabilities of each network.
 
-        Where they disagree, the ensemble has seen too little to be sure.
+        Where they disagree, the ensemble has seen too little to be sure. Where they
+        agree, it need not have seen anything of the kind.
 
         Parameters
         ----------

@@ -21,12 +21,13 @@ product of four takes .9 to 1.1 of the time of four products, from 128 to 2,000 
 
 **Within a time.** Networks begin in the first quarter of the time allowed, and search in
 the first half; one of them always does. Then they are fitted in the order of their
-weights. One whose fit does not come to its end in time remains what the search has made
-of it.
+weights. In mini-batches the schedule has as many epochs as there is time for, by the time
+that those of the search took. One whose fit does not come to its end in time, or would
+have fewer than :data:`FEWEST_EPOCHS`, remains what the search has made of it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -45,6 +46,7 @@ from skgn.fitting.fit import (
 )
 from skgn.fitting.fitted import Fitted
 from skgn.fitting.mixture import mixture_weights
+from skgn.fitting.paths import BatchedPath
 from skgn.fitting.pose import Prepared, prepare
 from skgn.fitting.relaxation import difference
 from skgn.fitting.search import Found, Parts, Search
@@ -59,6 +61,9 @@ CLEARLY, FEWEST = 2.0, 4
 
 #: Shares of the time allowed in which networks begin, and search.
 BEGINNING, SEARCHING = 0.25, 0.5
+
+#: Fewest epochs of a schedule, and share of the time left that they may take.
+FEWEST_EPOCHS, PLANNED = 4, 0.8
 
 
 @dataclass(frozen=True)
@@ -222,12 +227,16 @@ def fit_ensemble(
 
 
 class Judged(NamedTuple):
-    """A candidate that has searched."""
+    """A candidate that has searched.
+
+    `pace` is the time of an epoch, in seconds per sample; 0 with all samples at a time.
+    """
 
     fitted: Fitted
     found: Found
     log_likelihood: Array
     seconds: float
+    pace: float
 
 
 class Asked(Exception):
@@ -321,7 +330,11 @@ class _Ensemble:
         """Let the others search to the end, the best one first."""
         numbers = sorted(self.searching, key=lambda i: self.members[i].log_loss)
         arguments = (
-            (self.searching.pop(i), self._until(SEARCHING if rank else np.inf))
+            (
+                self.searching.pop(i),
+                self._until(SEARCHING if rank else np.inf),
+                self.members[i].seconds,
+            )
             for rank, i in enumerate(numbers)
         )
         for i, result in zip(numbers, self.each(_search, arguments), strict=True):
@@ -375,14 +388,25 @@ class _Ensemble:
                 prepared = self._prepared(
                     {}, self.samples, encoder, settings, self._batched(settings)
                 )
-            samples, targets, held_out = self.samples, self.targets, self.held_out
-            arguments = []
-            for k in numbers:
-                found = self.judged[k].found if k in self.judged else None
-                shared = None if prepared is None else Shared(prepared, found)
-                own = self.candidates[k], samples, targets, held_out, shared
-                arguments.append((*own, until, needed and k == i))
+            arguments = (
+                (
+                    self._in_time(k, until),
+                    self.samples,
+                    self.targets,
+                    self.held_out,
+                    self._shared(k, prepared),
+                    until,
+                    needed and k == i,
+                )
+                for k in numbers
+            )
             self._take(numbers, self.each(_fit, arguments))
+
+    def _shared(self, i: int, prepared: Prepared | None) -> Shared | None:
+        """Return what is known of a candidate before its fit."""
+        if prepared is None:
+            return None
+        return Shared(prepared, self.judged[i].found if i in self.judged else None)
 
     def _take(self, numbers: list[int], results: Iterator[Any]) -> None:
         """Take the fits of members."""
@@ -398,6 +422,20 @@ class _Ensemble:
             if fitted is not None:
                 member.fitted = fitted
                 self._tell(member, "fitted")
+
+    def _in_time(self, i: int, until: float) -> Candidate | None:
+        """Return a candidate with as many epochs as there is time for, if any are."""
+        own = self.candidates[i]
+        pace = self.judged[i].pace if i in self.judged else 0.0
+        if not pace or not np.isfinite(until):
+            return own
+        left = max(PLANNED * (until - perf_counter()), 0)
+        epochs = int(left / (pace * len(self.samples.weights)))
+        if epochs >= own.settings.most_iterations(batched=True):
+            return own
+        if epochs < FEWEST_EPOCHS:
+            return None
+        return Candidate(replace(own.settings, max_iter=epochs), own.seed)
 
     def _batched(self, settings: Settings) -> bool:
         """Return whether a candidate is fitted in mini-batches."""
@@ -493,11 +531,12 @@ def _begin(
         raise ValueError(overflow(search.settings, where)) from error
     path = search.running[0].path
     loss = float(path.held_out.row_weights @ path.losses())
+    path.rest()  # until it searches on, others begin
     return search, loss, perf_counter() - start
 
 
-def _search(search: Search, until: float) -> Judged | None:
-    """Let a network search, if there is time."""
+def _search(search: Search, until: float, seconds: float) -> Judged | None:
+    """Let a network search, if there is time; it has taken some seconds already."""
     start = perf_counter()
     if start > until:
         return None
@@ -506,11 +545,16 @@ def _search(search: Search, until: float) -> Judged | None:
     runner = search.running[0]
     table = runner.path.held_out.log_likelihood(found.theta_for(runner.problem))
     table = np.where(np.isfinite(table), table, -np.inf)
-    return Judged(as_found(search, found), found, table, perf_counter() - start)
+    fitted, pace = as_found(search, found), 0.0
+    own = perf_counter() - start
+    if isinstance(runner.path, BatchedPath):
+        rows = len(runner.problem.samples.weights)
+        pace = (seconds + own) / (runner.path.trained * rows)
+    return Judged(fitted, found, table, own, pace)
 
 
 def _fit(
-    candidate: Candidate,
+    candidate: Candidate | None,
     samples: Samples,
     targets: Targets,
     held_out: Samples | None,
@@ -520,7 +564,7 @@ def _fit(
 ) -> tuple[Fitted | None, float]:
     """Fit a network to all samples; return None for it if there is no time for that."""
     start = perf_counter()
-    if start > until and not in_any_case:
+    if candidate is None or (start > until and not in_any_case):
         return None, 0.0
     begin, deadline = Start(np.random.RandomState(candidate.seed)), Deadline(until)
     settings = candidate.settings

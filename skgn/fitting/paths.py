@@ -13,6 +13,7 @@ import numpy as np
 
 from skgn.fitting.further import Watch
 from skgn.model.objective import BatchedObjective, Objective
+from skgn.steps.kronecker import KroneckerStep
 from skgn.steps.proposal import Step
 from skgn.steps.running_kronecker import RunningFactors
 from skgn.training.control import Control
@@ -65,6 +66,12 @@ class FullBatchPath:
     def losses(self) -> Array:
         """Return the losses of the held-out rows at the present weights."""
         return self.held_out.losses(self.theta)
+
+    def rest(self) -> None:
+        """Let go of arrays that can be made again; nothing else changes."""
+        self.held_out = replace(self.held_out)
+        if isinstance(self.step, KroneckerStep):
+            self.step.rest()
 
     def further(self, alpha: float, theta: Array) -> tuple[Array, float | None]:
         """Train on from a point of the path; see :mod:`skgn.fitting.further`.
@@ -126,7 +133,7 @@ class BatchedPath:
 
     def __post_init__(self) -> None:
         """Begin with the alpha of the objective."""
-        self.alpha = self.objective.alpha
+        self.alpha, self.trained = self.objective.alpha, 0
 
     def begin(self) -> None:
         """Train with alpha by the evidence, or as it is given."""
@@ -141,6 +148,10 @@ class BatchedPath:
     def losses(self) -> Array:
         """Return the losses of the held-out rows at the present weights."""
         return self.held_out.losses(self.theta)
+
+    def rest(self) -> None:
+        """Let go of arrays that can be made again; nothing else changes."""
+        self.held_out = replace(self.held_out)
 
     def _train(
         self,
@@ -160,4 +171,5 @@ class BatchedPath:
             schedule_of=schedule,
         )
         self.theta, self.alpha = outcome.theta, outcome.alpha
+        self.trained += outcome.iterations  # epochs
         return outcome.reason != "diverged"

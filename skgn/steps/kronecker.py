@@ -123,6 +123,11 @@ class KroneckerStep:
         self.steps += 1
         self.age += 1
 
+    def rest(self) -> None:
+        """Let go of what the next proposal, at whatever weights, makes anew."""
+        self.prepared, self.momentum = None, []
+        self.arrays = [] if self.previous is None else [self.previous.Z1_dot]
+
     def _spare_array(self) -> Array | None:
         """Return an array for ``Ż_1``, not that of the previous step, if there is one."""
         taken = None if self.previous is None else self.previous.Z1_dot
