@@ -31,6 +31,7 @@ from skgn.fitting.ensemble import (
     one_by_one,
 )
 from skgn.fitting.fit import early_stopping_split
+from skgn.fitting.relaxation import are_enough
 from skgn.fitting.settings import Settings
 from skgn.typing import Array
 
@@ -38,7 +39,8 @@ from skgn.typing import Array
 TWO = {"hidden_layer_sizes": (100, 50)}
 SILU, TANH = {"activation": "silu"}, {"activation": "tanh"}
 
-#: The networks of the default, where features may have steps, and where they may not.
+#: The networks of the default, where features may have steps, and where they may not;
+#: where no samples can be held out, which would tell that a network is a bad one.
 WITH_STEPS: tuple[dict[str, Any], ...] = (
     {"encoding": "piecewise"},
     {"encoding": None},
@@ -54,6 +56,12 @@ WITHOUT_STEPS: tuple[dict[str, Any], ...] = (
     {"encoding": None, **TWO},
     {"encoding": None},
     {"encoding": None, **TANH},
+)
+WITH_FEW_SAMPLES: tuple[dict[str, Any], ...] = (
+    {"encoding": None},
+    {"encoding": "piecewise"},
+    {"encoding": None},
+    {"encoding": "piecewise"},
 )
 
 #: Parameters of a network that all of an ensemble have in common.
@@ -86,7 +94,8 @@ class GaussNewtonMLPEnsembleClassifier(LabelEstimator, TableEstimator):
         The networks: parameters of each that differ from the default, or estimators. None
         is seven networks of one hidden layer of 100 units, or of two of 100 and 50, of
         several activations, with and without steps of numeric features (see `encoding` of
-        :class:`GaussNewtonMLPClassifier`); or five, where features cannot have steps.
+        :class:`GaussNewtonMLPClassifier`); five, where features cannot have steps; and
+        four of one hidden layer, two of them with steps, below 150 samples.
         What has a parameter here is not for single networks, nor are `solver`,
         `warm_start` and `verbose`.
     max_time : float, default=None
@@ -329,7 +338,9 @@ class GaussNewtonMLPEnsembleClassifier(LabelEstimator, TableEstimator):
             targets, the probability of each label.
         """
         parts = self._predicted(X, "prediction")
-        return sum(weight * own for weight, own in zip(self.weights_, parts, strict=True))
+        weighted = zip(self.weights_, parts, strict=True)
+        proba = sum(weight * own for weight, own in weighted)
+        return np.minimum(proba, 1)  # weights have the sum 1, but for rounding
 
     def predict_log_proba(self, X):
         """Predict the logarithms of probabilities; they are finite.
@@ -345,7 +356,8 @@ class GaussNewtonMLPEnsembleClassifier(LabelEstimator, TableEstimator):
             Logarithm of :meth:`predict_proba`, without its underflow.
         """
         parts = np.stack(list(self._predicted(X, "log_prediction")))
-        return logsumexp(parts, axis=0, b=self.weights_[:, None, None])
+        own = logsumexp(parts, axis=0, b=self.weights_[:, None, None])
+        return np.minimum(own, 0)
 
     def members_predict_proba(self, X):
         """Predict the probabilities of each network.
@@ -398,8 +410,7 @@ class GaussNewtonMLPEnsembleClassifier(LabelEstimator, TableEstimator):
     ) -> list[GaussNewtonMLPClassifier]:
         """Return the networks that come into question, each with its seed."""
         if given is None:
-            auto = Settings((), ())
-            given = list(WITH_STEPS if len(encoders.of(auto)) > 1 else WITHOUT_STEPS)
+            given = list(_default(encoders))
         networks = []
         for parameters in given:
             seed = parameters.get("random_state")
@@ -460,6 +471,17 @@ class GaussNewtonMLPEnsembleClassifier(LabelEstimator, TableEstimator):
             if advice is not None:
                 message = f"{network}: {advice}"
                 warnings.warn(message, ConvergenceWarning, stacklevel=4)
+
+
+def _default(encoders: Encoders) -> tuple[dict[str, Any], ...]:
+    """Return the networks of the default."""
+    auto = Settings((), ())
+    if len(encoders.of(auto)) > 1:
+        return WITH_STEPS
+    few = not are_enough(*encoders.samples.X.shape)
+    if few and len(encoders.of(auto, in_any_case=True)) > 1:
+        return WITH_FEW_SAMPLES
+    return WITHOUT_STEPS
 
 
 def _parameters(given: Any, i: int) -> dict[str, Any]:

@@ -18,6 +18,7 @@ def encoders_for(
     random_state: np.random.RandomState,
     earlier: Fitted | None = None,
     with_means: bool = False,
+    in_any_case: bool = False,
 ) -> list[Encoder | None]:
     """Return the encoders that come into question, the plainest first.
 
@@ -32,6 +33,8 @@ def encoders_for(
         An earlier fit, whose weights are gone on with, and so its encoder.
     with_means : bool
         Whether there will be mean targets of many categories.
+    in_any_case : bool
+        Let features have steps where there are too few samples to judge them by, too.
 
     Returns
     -------
@@ -63,7 +66,7 @@ def encoders_for(
     if settings.encoding == "piecewise":
         return [plain.with_steps(X, weights, random_state, steps)]
     m, n = len(samples.weights), X.shape[1]
-    if settings.solver != "kronecker" or not are_enough(m, n):
+    if settings.solver != "kronecker" or not (in_any_case or are_enough(m, n)):
         return [plain]
     most = MOST_COLUMNS // (FEWEST_STEPS if steps is None else steps)
     encoded = plain.with_steps(X, weights, random_state, steps, most)

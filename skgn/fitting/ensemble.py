@@ -154,21 +154,27 @@ class Encoders:
         self.samples, self.targets, self.seed = samples, targets, seed
         self.known: dict[tuple[Any, ...], list[Encoder | None]] = {}
 
-    def of(self, settings: Settings) -> list[Encoder | None]:
-        """Return the encoders that a network may have, the plainest first."""
+    def of(self, settings: Settings, in_any_case: bool = False) -> list[Encoder | None]:
+        """Return the encoders that a network may have, the plainest first.
+
+        With `in_any_case`, be there few samples or many.
+        """
         if self.targets.nothing_to_fit:
             return [None]
         encoding, n_knots = settings.own_encoding
-        if (encoding, n_knots) not in self.known:
+        key = encoding, n_knots, in_any_case
+        if key not in self.known:
             with_means = self.targets.has_means and not self.samples.is_mapped
             state = np.random.RandomState(self.seed)
-            own = encoders_for(settings, self.samples, state, None, with_means)
-            self.known[encoding, n_knots] = own
+            own = encoders_for(
+                settings, self.samples, state, None, with_means, in_any_case
+            )
+            self.known[key] = own
             if encoding == "auto":
-                self.known[None, n_knots] = own[:1]
+                self.known[None, n_knots, False] = own[:1]
                 if len(own) > 1:
-                    self.known["piecewise", n_knots] = own[1:]
-        return self.known[encoding, n_knots]
+                    self.known["piecewise", n_knots, False] = own[1:]
+        return self.known[key]
 
 
 def fit_ensemble(
