@@ -20,7 +20,7 @@ twenty tables and images.
 The factor is that of at most 20,000 rows, drawn at random, where there are more.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,7 @@ from skgn.data.batches import (
     EncodedBatches,
     MappedRows,
     make_rows,
+    with_own_buffer,
 )
 from skgn.data.columns import Standardisation
 from skgn.data.encoding import EncodedRows, NumberRows
@@ -79,6 +80,10 @@ class BatchedFirstLayer:
     rows: BatchRows
     factor: Factor
     basis: Array | None = None
+
+    def with_own_buffer(self) -> "BatchedFirstLayer":
+        """Return the same coordinates and rows, for another network."""
+        return replace(self, rows=with_own_buffer(self.rows))
 
     @classmethod
     def of(

@@ -15,6 +15,7 @@ SparseRows          one copy of the stored entries, scaled; a batch is centred
 Dense batches are written to one buffer, which the next batch overwrites.
 """
 
+from copy import copy
 from typing import Any, Protocol
 
 import numpy as np
@@ -162,6 +163,16 @@ class SparseRows:
     def batch(self, index: NDArray[Any]) -> SparseInputs:
         """See :class:`BatchRows`."""
         return self.inputs.take(index)
+
+
+def with_own_buffer(rows: BatchRows) -> BatchRows:
+    """Return the same rows, for another network that takes batches at the same time."""
+    gathered: Gathered | None = getattr(rows, "_gathered", None)
+    if gathered is None:
+        return rows
+    own: Any = copy(rows)
+    own._gathered = Gathered(gathered.width, gathered.dtype)
+    return own
 
 
 def make_rows(X: Any, columns: Standardisation) -> BatchRows:

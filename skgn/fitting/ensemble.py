@@ -169,11 +169,11 @@ class Encoders:
             own = encoders_for(
                 settings, self.samples, state, None, with_means, in_any_case
             )
+            if encoding == "auto":  # of what others have, or will have
+                for i, other in enumerate((None, "piecewise")[: len(own)]):
+                    known = self.known.setdefault((other, n_knots, False), [own[i]])
+                    own[i] = known[0]
             self.known[key] = own
-            if encoding == "auto":
-                self.known[None, n_knots, False] = own[:1]
-                if len(own) > 1:
-                    self.known["piecewise", n_knots, False] = own[1:]
         return self.known[key]
 
 
@@ -325,7 +325,7 @@ class _Ensemble:
         weights = parts.held_out.weights / parts.held_out.weights.sum()
         stays = set(in_question(list(losses.values()), weights))
         numbers = list(losses)
-        best = min(numbers, key=lambda i: self.members[i].log_loss)
+        best = min(numbers, key=self._loss)
         self.searching = {
             i: self.searching[i]
             for rank, i in enumerate(numbers)
@@ -334,7 +334,7 @@ class _Ensemble:
 
     def _search(self) -> None:
         """Let the others search to the end, the best one first."""
-        numbers = sorted(self.searching, key=lambda i: self.members[i].log_loss)
+        numbers = sorted(self.searching, key=self._loss)
         arguments = (
             (
                 self.searching.pop(i),
@@ -353,6 +353,11 @@ class _Ensemble:
             member.log_loss = -float(self.counts @ result.log_likelihood.sum(axis=1))
             member.log_loss /= self.counts.sum()
             self._tell(member, "searched")
+
+    def _loss(self, i: int) -> float:
+        """Return the held-out log-loss of a candidate, infinite if it is not finite."""
+        loss = self.members[i].log_loss
+        return loss if np.isfinite(loss) else np.inf
 
     def weigh(self) -> bool:
         """Weigh the members that there are; return whether there is one."""
@@ -497,7 +502,8 @@ def in_question(losses: Sequence[Array], row_weights: Array) -> list[int]:
         Of sum 1.
     """
     with np.errstate(invalid="ignore"):
-        means = np.nan_to_num([row_weights @ own for own in losses], nan=np.inf)
+        means = np.array([row_weights @ own for own in losses])
+    means[~np.isfinite(means)] = np.inf
     order = np.argsort(means, kind="stable")
     stays = []
     for rank, i in enumerate(order):
@@ -572,7 +578,8 @@ def _fit(
     start = perf_counter()
     if candidate is None or (start > until and not in_any_case):
         return None, 0.0
-    begin, deadline = Start(np.random.RandomState(candidate.seed)), Deadline(until)
+    begin = Start(np.random.RandomState(candidate.seed))
+    deadline = Deadline(np.inf if in_any_case else until)
     settings = candidate.settings
     fitted = fit(settings, samples, targets, begin, held_out, deadline, shared)
     if fitted.outcome.reason == "callback" and not in_any_case:

@@ -124,6 +124,8 @@ def pose(
     """
     samples, first = prepared.samples, prepared.first
     make: Callable[..., Problem] = FullBatch
+    if isinstance(first, BatchedFirstLayer):
+        first = first.with_own_buffer()
     if batch_size is not None:
         make = partial(MiniBatches, batch_size=batch_size)
     widths = (prepared.width, *settings.sizes, targets.n_outputs)
