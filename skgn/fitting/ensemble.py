@@ -109,7 +109,8 @@ class Member:
     stage: str = "waiting"
 
 
-#: Told of each member that has come a stage further; True ends the fit there.
+#: Told of each member that has come a stage further; True ends the fit there, once one
+#: has searched or is fitted.
 MemberObserver = Callable[[Member, int], bool | None]
 
 #: Calls a function with each of several tuples of arguments, and returns the results in
@@ -352,7 +353,7 @@ class _Ensemble:
             member.fitted = result.fitted
             member.seconds += result.seconds
             member.log_loss = -float(self.counts @ result.log_likelihood.sum(axis=1))
-            member.log_loss /= self.counts.sum()
+            member.log_loss /= float(self.counts.sum())
             self._tell(member, "searched")
 
     def _loss(self, i: int) -> float:
@@ -486,10 +487,11 @@ class _Ensemble:
         return self.begun + share * self.most_seconds
 
     def _tell(self, member: Member, stage: str) -> None:
-        """Tell the observer; end the fit if it asks for that."""
+        """Tell the observer; end the fit if it asks for that, and there is a network."""
         member.stage = stage
-        observer = self.observer
-        if observer is not None and observer(member, len(self.candidates)):
+        if self.observer is None or not self.observer(member, len(self.candidates)):
+            return
+        if any(own.fitted is not None for own in self.members):
             raise Asked
 
 
@@ -583,6 +585,6 @@ def _fit(
     deadline = Deadline(np.inf if in_any_case else until)
     settings = candidate.settings
     fitted = fit(settings, samples, targets, begin, held_out, deadline, shared)
-    if fitted.outcome.reason == "callback" and not in_any_case:
+    if fitted.outcome.reason == "callback":
         return None, perf_counter() - start
     return fitted, perf_counter() - start
