@@ -91,7 +91,7 @@ def test_numerical_parts_know_numpy_and_scipy_only(path):
 EXTRAS = {
     "tests": ["test"],
     "docs": ["docs"],
-    "examples": ["plot"],
+    "examples": ["plot", "bench"],  # of the latter, what is left out where it is missing
     "examples/benchmarks": ["bench"],
 }
 
@@ -165,8 +165,12 @@ def test_import_does_not_load_matplotlib():
 
 
 def test_public_names():
-    """The package exports the classifier and its version."""
-    assert set(skgn.__all__) == {"GaussNewtonMLPClassifier", "__version__"}
+    """The package exports its estimators and its version."""
+    assert set(skgn.__all__) == {
+        "GaussNewtonMLPClassifier",
+        "GaussNewtonMLPEnsembleClassifier",
+        "__version__",
+    }
     assert all(hasattr(skgn, name) for name in skgn.__all__)
 
 
