@@ -269,6 +269,7 @@ class _Ensemble:
         self.members = [Member(i) for i in range(len(self.candidates))]
         self.judged: dict[int, Judged] = {}
         self.searching: dict[int, Search] = {}
+        self.losses: dict[int, Array] = {}  # of held-out samples, where they began
         self.counts = np.zeros(0)  # samples that each held-out one stands for
 
     def fit(self) -> None:
@@ -318,15 +319,17 @@ class _Ensemble:
         ):
             if result is None:
                 continue
-            self.searching[member.number], member.log_loss, member.seconds = result
+            search, losses, member.seconds = result
+            self.searching[member.number] = search
+            self.losses[member.number] = losses
+            member.log_loss = float(weights @ losses / weights.sum())
             self._tell(member, "begun")
 
     def _leave_out(self, parts: Parts) -> None:
         """Leave out candidates that are clearly worse than the best one."""
-        losses = {i: s.running[0].path.losses() for i, s in self.searching.items()}
         weights = parts.held_out.weights / parts.held_out.weights.sum()
-        stays = set(in_question(list(losses.values()), weights))
-        numbers = list(losses)
+        numbers = list(self.searching)
+        stays = in_question([self.losses.pop(i) for i in numbers], weights)
         best = min(numbers, key=self._loss)
         self.searching = {
             i: self.searching[i]
@@ -534,7 +537,7 @@ class Deadline:
 
 def _begin(
     search: Search, encodings: list[Prepared], until: float
-) -> tuple[Search, float, float] | None:
+) -> tuple[Search, Array, float] | None:
     """Let a network begin, if there is time."""
     start = perf_counter()
     if start > until:
@@ -545,9 +548,9 @@ def _begin(
         where = " at its initial weights"
         raise ValueError(overflow(search.settings, where)) from error
     path = search.running[0].path
-    loss = float(path.held_out.row_weights @ path.losses())
+    losses = path.losses()
     path.rest()  # until it searches on, others begin
-    return search, loss, perf_counter() - start
+    return search, losses, perf_counter() - start
 
 
 def _search(search: Search, until: float, seconds: float) -> Judged | None:
