@@ -328,14 +328,14 @@ def main():
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--label")
     parser.add_argument("--report", action="store_true", help="measure nothing")
-    parser.add_argument("--ranks", nargs="+", help="methods that are ranked, and no more")
+    parser.add_argument("--ranks", nargs="+", help="rank these, measure nothing")
     parser.add_argument("--against", default="skgn", help="the method that is compared")
     parser.add_argument("--store", type=Path, default=FILE)
     arguments = parser.parse_args()
     results = []
     if arguments.store.exists():
         results = json.loads(arguments.store.read_text())
-    if not arguments.report:
+    if not (arguments.report or arguments.ranks):
         for method in arguments.methods:
             missing = NEEDS.get(method)
             if missing and find_spec(missing) is None:
