@@ -415,7 +415,7 @@ def test_rows_that_are_split_off_have_no_part_in_the_encoder(
         train, others = split(None, samples, 60, random_state)
         return samples.take(train), samples.take(others)
 
-    monkeypatch.setattr(fit, "_split", own)
+    monkeypatch.setattr(fit, "early_stopping_split", own)
     model = small(early_stopping=True, encoding="piecewise", batch_size=batch_size)
     expected = clone(model).fit(X, y)
     rng = np.random.default_rng(0)
@@ -441,7 +441,7 @@ def test_new_categories_of_rows_that_are_split_off_have_no_column(pandas, monkey
         rows = np.arange(300)
         return samples.take(rows[60:]), samples.take(rows[:60])
 
-    monkeypatch.setattr(fit, "_split", own)
+    monkeypatch.setattr(fit, "early_stopping_split", own)
     expected = small(early_stopping=True).fit(X, y)
     X.loc[:59, "w"] = "new"
     model = small(early_stopping=True).fit(X, y)

@@ -399,12 +399,12 @@ def held_out_rows(model, X, y):
     marked = np.column_stack([X, np.arange(1.0, len(y) + 1)])
     knots = clone(model).set_params(encoding=None).fit(marked, y)
     from skgn.estimators.targets import learned
-    from skgn.fitting.fit import _split
+    from skgn.fitting.fit import early_stopping_split
 
     targets, values, weights = learned(y, np.ones(len(y)), None)
     every = samples.Samples(np.arange(len(y))[:, None], values, weights)
     state = np.random.RandomState(model.random_state)
-    train, held_out = _split(model._settings(), every, targets, state)
+    train, held_out = early_stopping_split(model._settings(), every, targets, state)
     total = float(np.mean(train.X + 1))
     assert_allclose(knots.encoder_.fill[-1], total)  # it is the split of the fit
     return held_out.X[:, 0]

@@ -215,14 +215,14 @@ def test_columns_that_say_nothing_new(kind, storage, dtype):
 
 def hold_out(monkeypatch):
     """Record the rows that early stopping splits off."""
-    split, held_out = fit._split, []
+    split, held_out = fit.early_stopping_split, []
 
     def recording(*args):
         parts = split(*args)
         held_out.append(parts[1])
         return parts
 
-    monkeypatch.setattr(fit, "_split", recording)
+    monkeypatch.setattr(fit, "early_stopping_split", recording)
     return held_out
 
 

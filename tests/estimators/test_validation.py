@@ -134,13 +134,13 @@ def test_split(data):
 def spy_on_split(monkeypatch, model, X, y, weights=None):
     """Return the training and validation rows of a fit."""
     parts = []
-    original = fit._split
+    original = fit.early_stopping_split
 
     def spy(*args):
         parts.extend(original(*args))
         return parts
 
-    monkeypatch.setattr(fit, "_split", spy)
+    monkeypatch.setattr(fit, "early_stopping_split", spy)
     model.fit(X, y, weights)
     return parts
 
