@@ -15,11 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skgn._compat import (
-    Interval,
-    Options,
-    StrOptions,
-)
+from skgn._compat import Interval, Options, StrOptions
 from skgn._threads import one_thread
 from skgn.data.encoding import Encoder
 from skgn.data.samples import Samples, as_csr_array
@@ -156,8 +152,12 @@ class BaseGaussNewtonMLP(TableEstimator):
         self._keep(fitted, targets, reader, table)
         if original is not None:
             raise original
-        reason = "penalty" if fitted.penalty_prevails else self.stop_reason_
-        self._advise(reason, settings, samples)
+        self._advise(self._ending, settings, samples)
+
+    @property
+    def _ending(self) -> str:
+        """What is to be said of how the fit ended."""
+        return "penalty" if self._fitted.penalty_prevails else self.stop_reason_
 
     def _advise(self, reason: str, settings: Settings, samples: Samples) -> None:
         """Warn of how a fit ended, if there is something to be done about it."""
@@ -318,22 +318,13 @@ class BaseGaussNewtonMLP(TableEstimator):
         reader: BaseEstimator,
         table: Reader,
     ) -> None:
-        """Take the attributes of a fit, all at once."""
+        """Take the attributes of a fit."""
         predictor, outcome = fitted.predictor, fitted.outcome
         curve = outcome.history["objective"].tolist()
         validated = self.early_stopping
         scores = outcome.history["validation_score"].tolist() if validated else None
-        kept = {
-            name: getattr(reader, name)
-            for name in ("n_features_in_", "feature_names_in_")
-            if hasattr(reader, name)
-        }
-        kept |= {
+        attributes = {
             "_fitted": fitted,
-            "_targets": targets,
-            "_table": table,
-            "classes_": targets.classes,
-            "class_weight_": targets.class_weight,
             "n_outputs_": targets.n_outputs,
             "out_activation_": targets.loss.out_activation,
             "n_layers_": len(predictor.layers) + 1,
@@ -353,9 +344,7 @@ class BaseGaussNewtonMLP(TableEstimator):
             "n_effective_parameters_": outcome.effective_parameters,
             "stop_reason_": outcome.reason,
         }
-        if "feature_names_in_" not in kept:
-            self.__dict__.pop("feature_names_in_", None)
-        self.__dict__.update(kept)
+        self._take(attributes, targets, reader, table)
 
     @property
     def coefs_(self) -> tuple[Array, ...]:
@@ -412,9 +401,13 @@ class BaseGaussNewtonMLP(TableEstimator):
         """Return the last layer's Z for `X`, shape (m, n_outputs_), float64."""
         check_is_fitted(self)
         X, _ = checked(self, self._table, X, reset=False)
+        return self._outputs_of(as_csr_array(X))
+
+    def _outputs_of(self, X: Any) -> Array:
+        """Return the same for an `X` that has been read."""
         predictor = self._predictor
         with one_thread(predictor.largest_product(X.shape[0])):
-            return predictor.outputs(as_csr_array(X))
+            return predictor.outputs(X)
 
     def encode(self, X: Any) -> Any:
         """Return the encoded columns of `X`, before they are standardised.

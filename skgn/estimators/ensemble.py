@@ -384,13 +384,9 @@ class GaussNewtonMLPEnsembleClassifier(LabelEstimator, TableEstimator):
         check_is_fitted(self)
         X, _ = checked(self, self._table, X, reset=False)
         X = as_csr_array(X)
-        return (self._predicted_by(own, X, what) for own in self.estimators_)
-
-    def _predicted_by(self, network: Any, X: Any, what: str) -> Array:
-        predictor = network._predictor
-        with one_thread(predictor.largest_product(X.shape[0])):
-            Z = predictor.outputs(X)
-        return getattr(self._targets.loss, what)(self._two_sided(Z))
+        of_outputs = getattr(self._targets.loss, what)
+        outputs = (network._outputs_of(X) for network in self.estimators_)
+        return (of_outputs(self._two_sided(Z)) for Z in outputs)
 
     # The networks, before the fit and after it.
 
@@ -432,12 +428,7 @@ class GaussNewtonMLPEnsembleClassifier(LabelEstimator, TableEstimator):
         reader: Any,
         table: Reader,
     ) -> None:
-        """Take the attributes of a fit, all at once."""
-        kept = {
-            name: getattr(reader, name)
-            for name in ("n_features_in_", "feature_names_in_")
-            if hasattr(reader, name)
-        }
+        """Take the attributes of a fit, and let the networks take theirs."""
         estimators = []
         for member in members:
             if member.weight > 0:
@@ -445,29 +436,21 @@ class GaussNewtonMLPEnsembleClassifier(LabelEstimator, TableEstimator):
                 network._keep(member.fitted, targets, reader, table)
                 estimators.append(network)
         columns = ("stage", "log_loss", "weight", "seconds")
-        kept |= {
+        attributes = {
             "estimators_": estimators,
             "weights_": np.array([own.weight for own in members if own.weight > 0]),
             "selection_": {
                 "parameters": [_changed(networks[own.number]) for own in members],
                 **{name: [getattr(own, name) for own in members] for name in columns},
             },
-            "classes_": targets.classes,
-            "class_weight_": targets.class_weight,
-            "_targets": targets,
-            "_table": table,
         }
-        if "feature_names_in_" not in kept:
-            self.__dict__.pop("feature_names_in_", None)
-        self.__dict__.update(kept)
+        self._take(attributes, targets, reader, table)
 
     def _advise(self, samples: Samples) -> None:
         """Warn of networks that have ended badly."""
         for network in self.estimators_:
-            reason = network.stop_reason_
-            if network._fitted.penalty_prevails:
-                reason = "penalty"
-            advice = network._advice(reason, network._settings(), samples)
+            settings = network._settings()
+            advice = network._advice(network._ending, settings, samples)
             if advice is not None:
                 message = f"{network}: {advice}"
                 warnings.warn(message, ConvergenceWarning, stacklevel=4)
@@ -475,13 +458,10 @@ class GaussNewtonMLPEnsembleClassifier(LabelEstimator, TableEstimator):
 
 def _default(encoders: Encoders) -> tuple[dict[str, Any], ...]:
     """Return the networks of the default."""
-    auto = Settings((), ())
-    if len(encoders.of(auto)) > 1:
-        return WITH_STEPS
-    few = not are_enough(*encoders.samples.X.shape)
-    if few and len(encoders.of(auto, in_any_case=True)) > 1:
-        return WITH_FEW_SAMPLES
-    return WITHOUT_STEPS
+    if len(encoders.of(Settings((), ()), in_any_case=True)) == 1:
+        return WITHOUT_STEPS
+    enough = are_enough(*encoders.samples.X.shape)
+    return WITH_STEPS if enough else WITH_FEW_SAMPLES
 
 
 def _parameters(given: Any, i: int) -> dict[str, Any]:

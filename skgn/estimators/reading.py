@@ -108,6 +108,29 @@ class TableEstimator(BaseEstimator, ABC):
             raise ValueError("class_weight leaves no sample of X_val a weight.")
         return Samples(as_csr_array(X_val), values, weights).positive()
 
+    def _take(
+        self,
+        attributes: dict[str, Any],
+        targets: AnyTargets,
+        reader: BaseEstimator,
+        table: Reader,
+    ) -> None:
+        """Take the attributes of a fit, all at once."""
+        kept = {
+            name: getattr(reader, name)
+            for name in ("n_features_in_", "feature_names_in_")
+            if hasattr(reader, name)
+        }
+        kept |= {
+            "_targets": targets,
+            "_table": table,
+            "classes_": targets.classes,
+            "class_weight_": targets.class_weight,
+        }
+        if "feature_names_in_" not in kept:
+            self.__dict__.pop("feature_names_in_", None)
+        self.__dict__.update(kept | attributes)
+
     # Persistence: scikit-learn stamps its own classes only.
 
     def __getstate__(self) -> dict[str, Any]:

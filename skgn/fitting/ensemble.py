@@ -221,9 +221,10 @@ def fit_ensemble(
         With the members as they stand, for a KeyboardInterrupt after the first of them
         has searched or was fitted.
     """
-    own = _Ensemble(candidates, samples, targets, encoders, held_out, each, observer)
-    if max_time is not None:
-        own.most_seconds = max_time
+    seconds = np.inf if max_time is None else max_time
+    own = _Ensemble(
+        candidates, samples, targets, encoders, held_out, each, observer, seconds
+    )
     try:
         own.fit()
     except KeyboardInterrupt as interrupt:
@@ -261,8 +262,8 @@ class _Ensemble:
     encoders: Encoders
     held_out: Samples | None
     each: Each
-    observer: MemberObserver | None = None
-    most_seconds: float = np.inf
+    observer: MemberObserver | None
+    most_seconds: float
     begun: float = field(default_factory=perf_counter)
 
     def __post_init__(self) -> None:
@@ -291,7 +292,8 @@ class _Ensemble:
                 self._fit_in(sorted(self.judged, key=lambda i: -self.members[i].weight))
         except Asked:
             pass
-        self.weigh()
+        if not any(member.weight for member in self.members):
+            self.weigh()
 
     # Judge.
 

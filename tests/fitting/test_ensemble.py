@@ -48,6 +48,7 @@ from skgn.training.full_batch import Walk
 from skgn.training.held_out import HeldOut
 from skgn.training.outcome import Progress
 from tests.problems import LOSSES, case, global_state, multiclass, multilabel
+from tests.spies import interrupting, spy
 
 M = 300
 EQUAL = np.full(M, 1 / M)
@@ -88,34 +89,6 @@ def run(candidates, samples, targets, **options):
     """Fit an ensemble."""
     encoders = Encoders(samples, targets, 0)
     return fit_ensemble(candidates, samples, targets, encoders, **options)
-
-
-def spy(monkeypatch, owner, name, see):
-    """Call `see` with what a function returns, and its arguments."""
-    original = getattr(owner, name)
-
-    def wrapper(*args, **kwargs):
-        result = original(*args, **kwargs)
-        see(result, *args)
-        return result
-
-    monkeypatch.setattr(owner, name, wrapper)
-
-
-def interrupting(monkeypatch, owner, name, call, error, afterwards=False):
-    """Raise at a call of a function, before or after it has done its work; once."""
-    original, calls = getattr(owner, name), []
-
-    def wrapper(*args, **kwargs):
-        calls.append(name)
-        if len(calls) == call and not afterwards:
-            raise error
-        result = original(*args, **kwargs)
-        if len(calls) == call:
-            raise error
-        return result
-
-    monkeypatch.setattr(owner, name, wrapper)
 
 
 def stages(members):
@@ -1224,7 +1197,7 @@ def test_an_interrupt_before_the_first_has_searched(
 ):
     """It goes through as it is."""
     error = KeyboardInterrupt()
-    interrupting(monkeypatch, owner, name, call, error, afterwards)
+    interrupting(monkeypatch, owner, name, call, afterwards, error)
     with pytest.raises(KeyboardInterrupt) as interrupt:
         run(networks({}, {}), *classes())
     assert interrupt.value is error
@@ -1234,7 +1207,7 @@ def test_an_interrupt_before_the_first_has_searched(
 def test_an_interrupt_within_a_beginning(monkeypatch, records):
     """Before the first step and after it; what is raised is the shell's own."""
     error = KeyboardInterrupt()
-    interrupting(monkeypatch, Walk, "record", records, error, afterwards=True)
+    interrupting(monkeypatch, Walk, "record", records, True, error)
     with pytest.raises(KeyboardInterrupt) as interrupt:
         run(networks({}, {}), *classes())
     assert interrupt.value is error
@@ -1253,7 +1226,7 @@ SEARCHING_ON = {
 def test_an_interrupted_search_leaves_those_that_have_searched(monkeypatch, where):
     error = KeyboardInterrupt()
     owner, name, call, afterwards = SEARCHING_ON[where]
-    interrupting(monkeypatch, owner, name, call, error, afterwards)
+    interrupting(monkeypatch, owner, name, call, afterwards, error)
     members = caught(error, networks({}, {}, {}), *classes())
     assert sorted(stages(members)) == ["begun", "begun", "searched"]
     assert weights_of(members).max() == 1
@@ -1267,7 +1240,7 @@ def test_an_interrupt_behind_the_search(monkeypatch, owner, name, call):
     """All have searched: they have their weights."""
     expected = run(networks({}, {"sizes": (3,)}), *classes())
     error = KeyboardInterrupt()
-    interrupting(monkeypatch, owner, name, call, error)
+    interrupting(monkeypatch, owner, name, call, error=error)
     members = caught(error, networks({}, {"sizes": (3,)}), *classes())
     assert stages(members) == ["searched"] * 2
     assert_array_equal(weights_of(members), weights_of(expected))
@@ -1325,7 +1298,7 @@ def test_an_interrupted_fit_without_a_search(monkeypatch, which):
 
 def test_an_interrupt_before_the_first_step_without_a_search(monkeypatch):
     error = KeyboardInterrupt()
-    interrupting(monkeypatch, FullBatch, "train", 1, error)
+    interrupting(monkeypatch, FullBatch, "train", 1, error=error)
     with pytest.raises(KeyboardInterrupt) as interrupt:
         run(networks({}, {}), *few())
     assert interrupt.value is error
@@ -1365,7 +1338,7 @@ def test_a_network_that_overflows(monkeypatch, standardize, remedy):
         (FullBatch, "train", few()),
     ]:
         with monkeypatch.context() as patch:
-            interrupting(patch, owner, name, 1, FloatingPointError("not finite"))
+            interrupting(patch, owner, name, 1, error=FloatingPointError("not finite"))
             with pytest.raises(ValueError, match=message) as error:
                 run(candidates, *data)
         assert isinstance(error.value.__cause__, FloatingPointError)
@@ -1381,7 +1354,7 @@ def test_numbers_that_a_precision_does_not_take():
 
 def test_an_error_of_one_network_goes_through(monkeypatch):
     """There is no ensemble then."""
-    interrupting(monkeypatch, BatchedPath, "begin", 1, MemoryError("batches"))
+    interrupting(monkeypatch, BatchedPath, "begin", 1, error=MemoryError("batches"))
     with pytest.raises(MemoryError, match="batches"):
         run(networks({}, IN_BATCHES), *classes())
 

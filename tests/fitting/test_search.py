@@ -34,6 +34,7 @@ from skgn.model.objective import BatchedObjective, Objective
 from skgn.model.prediction import Predictor
 from skgn.training.full_batch import Walk
 from tests.problems import multiclass, multilabel
+from tests.spies import interrupting, spy
 
 #: What mini-batches are asked for by.
 IN_BATCHES = {"batch_size": 64, "max_iter": 6}
@@ -113,18 +114,6 @@ def run(given, samples, targets, observer=None, held_out=None, seed=0):
     """Fit samples."""
     start = Start(np.random.RandomState(seed))
     return fit(given, samples, targets, start, held_out, observer)
-
-
-def spy(monkeypatch, owner, name, see):
-    """Call `see` with what a method returns, and its arguments."""
-    original = getattr(owner, name)
-
-    def wrapper(*args, **kwargs):
-        result = original(*args, **kwargs)
-        see(result, *args)
-        return result
-
-    monkeypatch.setattr(owner, name, wrapper)
 
 
 # The race
@@ -557,23 +546,6 @@ def test_what_is_printed_of_a_race(capsys):
 
 
 # Interrupts
-
-
-def interrupting(monkeypatch, owner, name, call, afterwards=False):
-    """Raise at a call of a function, before or after it has done its work; once."""
-    original, calls = getattr(owner, name), []
-
-    def wrapper(*args, **kwargs):
-        calls.append(name)
-        if len(calls) == call and not afterwards:
-            raise KeyboardInterrupt
-        result = original(*args, **kwargs)
-        if len(calls) == call:
-            raise KeyboardInterrupt
-        return result
-
-    monkeypatch.setattr(owner, name, wrapper)
-    return calls
 
 
 def assert_has(fitted, problem, theta):
