@@ -4,8 +4,8 @@ import numpy as np
 import torch_peer
 from cases import Case, Rows
 from runs import (
-    ALPHA,
     DEFAULTS,
+    PLAIN,
     adam,
     default_fit,
     lbfgs,
@@ -47,8 +47,8 @@ def one_run(name, case, rows, seed, entry):
         return lbfgs(case, rows, seed)
     if name in ("skgn", "skgn auto"):
         peers = {peer: runs.get(str(seed)) for peer, runs in entry["runs"].items()}
-        alpha = "auto" if name == "skgn auto" else ALPHA
-        return skgn(case, rows, seed, targets_of(peers), alpha)
+        parameters = PLAIN if name == "skgn" else {}
+        return skgn(case, rows, seed, targets_of(peers), **parameters)
     if name == "skgn to aim":
         return skgn_to_aim(case, rows, seed)
     if name == "torch":

@@ -90,7 +90,7 @@ def _summary(page, cases, parts):
 
 
 def _auto(cases):
-    """Return the caption of the fits with alpha="auto"."""
+    """Return the caption of the default fits to a target."""
     names = "; ".join(summary.without_auto(cases))
     return words.AUTO + (words.NOT_MEASURED.format(names=names) if names else "")
 
@@ -104,7 +104,7 @@ def _figures(page, figures):
 
 
 def _threads(page, parts):
-    for name, text in words.THREADS.items():
+    for name, text in (words.THREADS | words.LATENCY).items():
         if name in parts:
             page.add(text.format(times=PREDICTIONS))
             _table_of(page, parts[name])
@@ -138,7 +138,9 @@ def _appendices_of_cases(page, cases):
     page.table(summary.ratio_rows(cases, "skgn auto"), _auto(cases))
     page.add(_machines(cases))
     for peer, heading in summary.PEERS.items():
-        caption = f"To the best log-loss of {heading} × 1.01, skgn with `alpha=1e-4`:"
+        caption = (
+            f"To the best log-loss of {heading} × 1.01, skgn with nothing searched for:"
+        )
         page.table(details.target_rows(cases, peer), caption)
     _adam_targets(page, cases)
     page.add(words.APPENDIX_D)
@@ -149,7 +151,7 @@ def _appendices_of_cases(page, cases):
 def _by_group(page, cases):
     tables = {n: entry for n, entry in cases.items() if entry["group"] == "tables"}
     others = {n: entry for n, entry in cases.items() if entry["group"] != "tables"}
-    how = "together, skgn with `alpha=1e-4`:"
+    how = "together, skgn with nothing searched for:"
     page.table(summary.own_targets(tables), f"The {len(tables)} tables {how}")
     page.table(summary.own_targets(others), f"Generated samples and images {how}")
 

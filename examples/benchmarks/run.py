@@ -24,6 +24,7 @@ import full_batch
 import scaling
 from cases import NO_FILE, all_cases, quick_cases
 from compare import METHODS, compare, warm_up
+from latency import beginnings, predictions
 from profiling import seconds_by_file
 from report import write_page
 from store import Store
@@ -36,10 +37,13 @@ GROUPS = ("tables", "generated", "images")
 PARTS = {
     "rows": scaling.cost_against_rows,
     "columns": scaling.cost_against_columns,
+    "classes": scaling.cost_against_classes,
     "memory": scaling.memory,
     "threads": default_fits,
     "grid_search": grid_search,
     "single_rows": single_rows,
+    "predictions": predictions,
+    "beginnings": beginnings,
     "profile": seconds_by_file,
 }
 QUICK = ("quick", *PARTS)
@@ -47,6 +51,8 @@ WALL = {
     "threads": "two cores, wall time",
     "grid_search": "two cores, wall time",
     "single_rows": "two cores, wall time",
+    "predictions": "one thread, wall time",
+    "beginnings": "two cores, wall time",
     "one_iteration": "one thread, wall time",
 }
 EVERYTHING = (*GROUPS, *PARTS, "full_batch")

@@ -24,7 +24,7 @@ from skgn import GaussNewtonMLPClassifier
 
 POINT = "steps seconds loss accuracy test_loss test_accuracy".split()
 SLACK = 1.01  # of a peer's best validation log-loss
-ALPHA = 1e-4  # of the fits to a target that search for no penalty
+PLAIN = {"alpha": 1e-4, "encoding": None}  # fits to a target that search for nothing
 ACCURACY_SLACK = 1e-3  # below a peer's best validation accuracy
 
 
@@ -137,12 +137,12 @@ def lbfgs(case, rows, seed):
     return trajectory.points
 
 
-def skgn(case, rows, seed, targets, alpha=ALPHA):
+def skgn(case, rows, seed, targets, **parameters):
     """Return complete fits over budgets, until all targets are reached or none comes."""
     points = []
     for passes in case.budgets:
         model = GaussNewtonMLPClassifier(
-            case.layers, alpha=alpha, max_iter=passes, random_state=seed
+            case.layers, max_iter=passes, random_state=seed, **parameters
         )
         seconds = fit_seconds(model, rows.X, rows.y)
         points.append(point(model, rows, passes, seconds, standardised=False))
@@ -159,7 +159,7 @@ def skgn_to_aim(case, rows, seed):
     points = []
     for passes in case.budgets:
         model = GaussNewtonMLPClassifier(
-            case.layers, alpha=ALPHA, max_iter=passes, random_state=seed
+            case.layers, max_iter=passes, random_state=seed, **PLAIN
         )
         seconds = fit_seconds(model, X, y)
         test = scores(model, rows.X_test, rows.y_test)

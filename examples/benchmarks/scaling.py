@@ -1,4 +1,4 @@
-"""Cost against rows and columns, and memory, on generated rows."""
+"""Cost against rows, columns and classes, and memory, on generated rows."""
 
 import json
 import os
@@ -8,8 +8,10 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from sklearn.datasets import make_classification
+from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import StandardScaler
-from tools import fit_seconds, median, mlp
+from tools import fit_seconds, loss_of, median, mlp, split, standardised
 
 from skgn import GaussNewtonMLPClassifier
 
@@ -24,6 +26,7 @@ SERIES = {
 LONGEST = 90.0  # seconds of one default fit; a longer one is left out
 ROWS = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
 COLUMNS = (10, 30, 100, 300, 1_000, 3_000, 5_000)
+MANY_CLASSES, QUICK_CLASSES = (50, 200, 500), (20,)
 QUICK_ROWS, QUICK_COLUMNS = (1_000, 3_000, 10_000), (10, 30, 100)
 
 
@@ -97,6 +100,37 @@ def cost_against_columns(repeats, quick=False):
         return np.ascontiguousarray(X[:, :n]), y
 
     return _sweep(X, y, sizes, take, repeats)
+
+
+def cost_against_classes(repeats, quick=False):
+    """Default fits of many classes: 2,000 rows of 50 columns, beside MLPClassifier's."""
+    rows = []
+    for n_classes in QUICK_CLASSES if quick else MANY_CLASSES:
+        X, y = make_classification(
+            3_000,
+            50,
+            n_informative=30,
+            n_classes=n_classes,
+            n_clusters_per_class=1,
+            class_sep=2.0,
+            random_state=0,
+        )
+        found = {"skgn": [], "MLPClassifier": []}
+        for seed in range(repeats):
+            X_train, X_test, y_train, y_test = split(X, y, seed, 1 / 3)
+            T_train, T_test = standardised(X_train, X_test)
+            ours = GaussNewtonMLPClassifier(random_state=seed)
+            time = fit_seconds(ours, X_train, y_train)
+            found["skgn"].append((time, loss_of(ours, X_test, y_test)))
+            peer = MLPClassifier(random_state=seed)
+            time = fit_seconds(peer, T_train, y_train)
+            found["MLPClassifier"].append((time, loss_of(peer, T_test, y_test)))
+        middle = {name: np.median(pairs, axis=0) for name, pairs in found.items()}
+        row = {"classes": n_classes}
+        row |= {f"{name}, s": float(time) for name, (time, _) in middle.items()}
+        row |= {f"{name}, test log-loss": float(x) for name, (_, x) in middle.items()}
+        rows.append(row)
+    return rows
 
 
 def slope(rows, key, least):

@@ -33,7 +33,7 @@ METHODS = {
     "default HistGradientBoosting": "HistGradientBoosting",
     "default LogisticRegression": "LogisticRegression",
     "default skgn": "skgn, default fit",
-    "skgn auto": 'skgn, alpha="auto"',
+    "skgn auto": "skgn, defaults, to the target",
     "skgn": "skgn",
 }
 
@@ -280,7 +280,7 @@ def shape(entry):
 
 
 def without_auto(cases):
-    """Return the names of the cases that have no fits with alpha="auto" to a target."""
+    """Return the names of the cases that have no default fits to a target."""
     return [name for name, entry in cases.items() if not entry["runs"].get("skgn auto")]
 
 

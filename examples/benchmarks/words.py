@@ -82,10 +82,11 @@ ratio. The geometric mean is over the data sets on which both methods reach the 
 [Appendix B](#appendix-b-time-to-a-target-on-each-data-set) has each data set.
 """
 
-FIXED = "**skgn with `alpha=1e-4`**, and so with no search for the penalty:"
+FIXED = """**skgn with `alpha=1e-4` and `encoding=None`**: it searches for nothing, and
+has the features that the peers have. It has the same penalty on all data."""
 
-AUTO = """**skgn with its default, `alpha="auto"`**. The search for the penalty is part of
-each fit and of its time."""
+AUTO = """**skgn with its defaults**. The search for penalty and encoding is part of each
+fit and of its time."""
 
 NOT_MEASURED = "\nThese data sets were not measured with it: {names}."
 
@@ -98,7 +99,7 @@ time on one thread. Below 1, nothing set is faster. [Threads](#threads) has the 
 
 FIGURES = "## Figures"
 
-RATIOS = """Each dot is a data set, with skgn at `alpha=1e-4`.
+RATIOS = """Each dot is a data set, with skgn at `alpha=1e-4` and `encoding=None`.
 [Appendix B](#appendix-b-time-to-a-target-on-each-data-set) has the numbers.
 """
 
@@ -114,7 +115,8 @@ ADAM_TARGETS = """## Appendix C: Every method to adam's best
 
 The target is adam's for all methods. adam, L-BFGS, torch AdamW and skgn stop when they
 reach it. Each other method has one complete fit with its defaults, which reaches the
-target or does not. skgn has `alpha=1e-4`; its other fits count as peers. "Peer never"
+target or does not. skgn has `alpha=1e-4` and `encoding=None`; its other fits count as
+peers. "Peer never"
 means that the peer does not reach the target in most of the repeats. This counts as a
 win, and in the median as the largest ratio. A line leaves out the data sets on which
 neither method reaches the target.
@@ -149,12 +151,12 @@ METHOD = """## How the comparison is made
   decay to zero. Its learning rate is chosen for each data set on the validation samples
   of the first repeat. There are five rates to begin with. While the rate at either end is
   the best, one more is tried beyond it. The time of this search is not counted.
-- **skgn** has the same settings on all data. Fits to a target have `alpha=1e-4`, where no
-  line says `alpha="auto"`, and `max_iter` is their number of epochs. All else is at the
-  defaults. Default fits have all defaults. `batch_size="auto"` takes the full batch below
-  3,000 training samples, and where there are fewer than two samples per feature. There,
-  epochs are iterations. The defaults were chosen with several of these data sets at hand,
-  but once for all of them.
+- **skgn** has the same settings on all data. Fits to a target have `alpha=1e-4` and
+  `encoding=None`, where no line says that they have the defaults, and `max_iter` is their
+  number of epochs. All else is at the defaults. Default fits have all defaults.
+  `batch_size="auto"` takes the full batch below 3,000 training samples, and where there
+  are fewer than two samples per feature. There, epochs are iterations. The defaults were
+  chosen with several of these data sets at hand, but once for all of them.
 - **HistGradientBoosting, LogisticRegression and adam with early stopping** have no such
   curve. Where they are compared by a target, it is by their default fit.
   `LogisticRegression` has `max_iter=1000`.
@@ -193,6 +195,22 @@ expected to take above {LONGEST:.0f} s is left out. One that is expected to take
 10 s is taken once.
 """
 
+LATENCY = {
+    "predictions": """### Predictions
+
+`predict_proba` gets all samples at once, or one. They are float32 with 784 features; the
+networks have one hidden layer of 100 units and ten classes. Here MLPClassifier is bare:
+nothing standardises its features, as skgn does. The times are medians of wall time, on
+one thread.
+""",
+    "beginnings": """### The first moments
+
+The first lines are what an import adds to that of scikit-learn in a new process, the
+least of several. The others are medians of wall time with nothing set. MLPClassifier has
+up to 1,000 iterations.
+""",
+}
+
 THREADS = {
     "threads": """## Threads
 
@@ -224,6 +242,11 @@ fit beside it. `refit=False` leaves it out.
 PARTS = {
     "rows": "### Cost against samples",
     "columns": "### Cost against features",
+    "classes": """### Many classes
+
+There are 2,000 training samples of 50 features and 1,000 test samples, and both methods
+have their defaults. The generated classes have a cluster each.
+""",
     "memory": """## Appendix F: Memory
 
 This is the peak memory of the process during a fit of two epochs, less what it holds

@@ -3,10 +3,10 @@ r"""The first layer of a mini-batch fit: its coordinates, and ``S_1`` decomposed
 =========================  =======================  ====================================
 X                          coordinates              factor
 =========================  =======================  ====================================
-dense, n <= 256            principal axes, a copy   diagonal: solving is a division
-dense, n > 256             columns, a copy          64 leading eigenpairs and the mean
+dense, n <= 512            principal axes, a copy   diagonal: solving is a division
+dense, n > 512             columns, a copy          64 leading eigenpairs and the mean
                                                     of the other eigenvalues
-dense, memory-mapped       columns, no copy         complete up to n = 256, else leading
+dense, memory-mapped       columns, no copy         complete up to n = 512, else leading
                                                     eigenpairs
 sparse                     columns, a copy of the   the same
                            stored entries
@@ -25,13 +25,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 
 from skgn.data.batches import (
     BatchRows,
     DenseRows,
     EncodedBatches,
     MappedRows,
-    make_rows,
+    SparseRows,
     with_own_buffer,
 )
 from skgn.data.columns import Standardisation
@@ -49,7 +50,7 @@ from skgn.linalg.products import matmul
 from skgn.typing import Array
 
 #: Most columns that are rotated, or whose factor is complete.
-MOST_ROTATED = 256
+MOST_ROTATED = 512
 
 #: Leading eigenpairs that are kept of more columns.
 LEADING = 64
@@ -112,6 +113,8 @@ class BatchedFirstLayer:
             Whether dense X may be copied.
         """
         n = X.shape[1]
+        if copy and not issparse(X):
+            return cls._of_copy(X, row_weights, standardize, random_state)
         columns = Standardisation.none(n)
         sample, weights = _sample(X, row_weights, random_state, kept)
         if standardize and isinstance(X, EncodedRows) and not copy:
@@ -127,19 +130,41 @@ class BatchedFirstLayer:
             weights = weights.astype(inputs.dtype)
             factor = _leading_pairs(inputs, weights, random_state)
         elif standardize:
-            # centred columns: S_1 is that of the columns, and the column of ones apart
-            axes = Factor.decompose(inputs.gram(weights)[1:, 1:]).astype(X.dtype)
-            if copy and not isinstance(inputs, SparseInputs) and axes.vectors is not None:
-                rotated = DenseRows.rotated(X, columns, axes.vectors)
-                factor = Factor(axes.values, None).bordered(1.0)
-                return cls(columns, rotated, factor, axes.vectors)
-            factor = axes.bordered(1.0)
+            factor = _axes(inputs, weights).bordered(1.0)
         else:
             factor = Factor.decompose(inputs.gram(weights)).astype(X.dtype)
         if copy:
-            return cls(columns, make_rows(X, columns), factor)
+            return cls(columns, SparseRows(X, columns), factor)
         rows = EncodedBatches if isinstance(X, EncodedRows) else MappedRows
         return cls(columns, rows(X, columns, kept), factor)
+
+    @classmethod
+    def _of_copy(
+        cls,
+        X: Any,
+        row_weights: Array,
+        standardize: bool,
+        random_state: np.random.RandomState,
+    ) -> "BatchedFirstLayer":
+        """Do the same with one copy of dense `X`, which all steps work on in place."""
+        rows = DenseRows.copied(X)
+        columns = Standardisation.none(X.shape[1])
+        if standardize:
+            columns = Standardisation.of(rows.columns, row_weights)
+            columns.apply(rows.columns, out=rows.columns)
+        tilde, weights = _sample(rows.tilde, row_weights, random_state, None)
+        inputs = DenseInputs(tilde)
+        if X.shape[1] > MOST_ROTATED:
+            factor = _leading_pairs(inputs, weights.astype(X.dtype), random_state)
+            return cls(columns, rows, factor)
+        if not standardize:
+            S = inputs.gram(weights)
+            return cls(columns, rows, Factor.decompose(S).astype(X.dtype))
+        axes = _axes(inputs, weights)
+        if axes.vectors is None:
+            return cls(columns, rows, axes.bordered(1.0))
+        rows.rotate(axes.vectors)
+        return cls(columns, rows, Factor(axes.values, None).bordered(1.0), axes.vectors)
 
     @property
     def width(self) -> int:
@@ -160,9 +185,19 @@ class BatchedFirstLayer:
 
     def other_rows(self, X: Any) -> Inputs:
         """Return rows, (m', n), that the coordinates were not made of."""
-        if self.basis is not None:
-            return DenseInputs(DenseRows.rotated(X, self.columns, self.basis).tilde)
-        return make_inputs(X, self.columns)
+        if self.basis is None:
+            return make_inputs(X, self.columns)
+        inputs = DenseInputs.standardised(X, self.columns)
+        DenseRows(inputs.tilde).rotate(self.basis)
+        return inputs
+
+
+def _axes(inputs: Inputs, weights: Array) -> Factor:
+    """Return the eigenpairs of centred columns, in their precision.
+
+    ``S_1`` is that of the columns then, and the column of ones apart.
+    """
+    return Factor.decompose(inputs.gram(weights)[1:, 1:]).astype(inputs.dtype)
 
 
 def _of_numbers_and_sample(

@@ -71,18 +71,26 @@ class DenseRows:
         self._gathered = Gathered(tilde.shape[1], tilde.dtype)
 
     @classmethod
-    def rotated(cls, X: Array, columns: Standardisation, basis: Array) -> "DenseRows":
-        """Standardise the columns of `X` and rotate them by `basis`, (n, r).
-
-        Chunk by chunk, so that there is one copy of X and no other.
-        """
-        tilde = np.empty((X.shape[0], 1 + basis.shape[1]), dtype=X.dtype)
+    def copied(cls, X: Any) -> "DenseRows":
+        """Copy dense or encoded `X` as it is."""
+        tilde = np.empty((X.shape[0], 1 + X.shape[1]), dtype=X.dtype)
         tilde[:, 0] = 1
-        for rows in row_chunks(*X.shape):
-            part = np.empty(X[rows].shape, dtype=X.dtype)
-            columns.apply(X[rows], out=part)
-            matmul(part, basis, out=tilde[rows, 1:])
+        if isinstance(X, EncodedRows):
+            X.encode(out=tilde[:, 1:])
+        else:
+            tilde[:, 1:] = X
         return cls(tilde)
+
+    @property
+    def columns(self) -> Array:
+        """T, which may be written to."""
+        return self.tilde[:, 1:]
+
+    def rotate(self, basis: Array) -> None:
+        """Rotate T by `basis`, (n, n), in place and chunk by chunk."""
+        for rows in row_chunks(*self.shape):
+            part = self.columns[rows]
+            matmul(part.copy(), basis, out=part)
 
     def batch(self, index: NDArray[Any]) -> DenseInputs:
         """See :class:`BatchRows`."""
@@ -165,6 +173,13 @@ class SparseRows:
         return self.inputs.take(index)
 
 
+def make_rows(X: Any, columns: Standardisation) -> BatchRows:
+    """Return rows in standardised columns, dense ones as a copy."""
+    if sparse.issparse(X):
+        return SparseRows(X, columns)
+    return DenseRows(DenseInputs.standardised(X, columns).tilde)
+
+
 def with_own_buffer(rows: BatchRows) -> BatchRows:
     """Return the same rows, for another network that takes batches at the same time."""
     gathered: Gathered | None = getattr(rows, "_gathered", None)
@@ -173,10 +188,3 @@ def with_own_buffer(rows: BatchRows) -> BatchRows:
     own: Any = copy(rows)
     own._gathered = Gathered(gathered.width, gathered.dtype)
     return own
-
-
-def make_rows(X: Any, columns: Standardisation) -> BatchRows:
-    """Return rows in standardised columns, dense ones as a copy."""
-    if sparse.issparse(X):
-        return SparseRows(X, columns)
-    return DenseRows(DenseInputs.standardised(X, columns).tilde)

@@ -438,6 +438,12 @@ class EncodedRows:
         part = part.toarray() if sparse.issparse(part) else part
         return self.encoder.encode(part, self._means(rows))
 
+    def encode(self, out: Array) -> None:
+        """Write all rows to `out`, (m, N)."""
+        steps = self.encoder.steps.astype(self.dtype)
+        for rows in row_chunks(*self.shape):
+            self.write(rows, out[rows], steps)
+
     def write(self, rows: Any, out: Array, steps: Steps) -> None:
         """Write some of the rows to `out`, with steps that may be standardised."""
         self.encoder.write(self.X[rows], out, steps, self._means(rows))
@@ -528,13 +534,23 @@ def distribution(x: Array, row_weights: Array) -> tuple[Array, Array]:
     """
     nothing = np.empty(0), np.empty(0)
     counts = (row_weights > 0) & ~np.isnan(x)
-    values, index = np.unique(x[counts], return_inverse=True)
-    values = values.astype(np.float64)
-    if len(values) <= FEW_VALUES:
+    if not counts.all():
+        x, row_weights = x[counts], row_weights[counts]
+    others = x
+    for _ in range(FEW_VALUES):
+        others = others[others != others[0]] if len(others) else others
+    if not len(others):
         return nothing
+    if np.all(row_weights == row_weights[0]):  # sorting alone is far faster
+        values, numbers = np.unique(x, return_counts=True)
+        totals = numbers * row_weights[0]
+    else:
+        values, index = np.unique(x, return_inverse=True)
+        totals = np.bincount(index, row_weights)
+    values = values.astype(np.float64)
     if values[-1] - values[0] <= least_step(values[0], values[-1], x.dtype):
         return nothing
-    return values, np.bincount(index, row_weights[counts]).astype(np.float64)
+    return values, totals.astype(np.float64)
 
 
 def least_step(a: float, b: float, dtype: Any) -> float:

@@ -51,8 +51,8 @@ class Inputs(Protocol):
     def product(self, V: Array, out: Array) -> Array:
         """Write ``Ã_0 V``, shape (m, h), to `out` and return it."""
 
-    def adjoint(self, delta: Array) -> Array:
-        """Return ``Ã_0' δ``, shape (1 + n, h)."""
+    def adjoint(self, delta: Array, out: Array | None = None) -> Array:
+        """Return ``Ã_0' δ``, shape (1 + n, h), written to `out` if that is given."""
 
     def gram(self, row_weights: Array) -> Array:
         """Return ``S_1 = Ã_0' diag(w) Ã_0``, shape (1 + n, 1 + n), in w's precision."""
@@ -84,9 +84,9 @@ class DenseInputs:
         """See :class:`Inputs`."""
         return matmul(self.tilde, V, out=out)
 
-    def adjoint(self, delta: Array) -> Array:
+    def adjoint(self, delta: Array, out: Array | None = None) -> Array:
         """See :class:`Inputs`."""
-        return matmul(self.tilde.T, delta)
+        return matmul(self.tilde.T, delta, out=out)
 
     def gram(self, row_weights: Array) -> Array:
         """See :class:`Inputs`."""
@@ -126,9 +126,11 @@ class EncodedInputs:
             part.product(V, out=out[rows])
         return out
 
-    def adjoint(self, delta: Array) -> Array:
+    def adjoint(self, delta: Array, out: Array | None = None) -> Array:
         """See :class:`Inputs`."""
-        result = np.zeros((1 + self.shape[1], delta.shape[1]), dtype=self.dtype)
+        shape = 1 + self.shape[1], delta.shape[1]
+        result = np.empty(shape, dtype=self.dtype) if out is None else out
+        result[:] = 0
         for rows, part in self._parts():
             result += part.adjoint(delta[rows])
         return result
@@ -200,9 +202,10 @@ class SparseInputs:
         out += (V[0] - self.offset @ V[1:]).astype(self.dtype, copy=False)
         return out
 
-    def adjoint(self, delta: Array) -> Array:
+    def adjoint(self, delta: Array, out: Array | None = None) -> Array:
         """See :class:`Inputs`."""
-        result = np.empty((1 + self.shape[1], delta.shape[1]), dtype=self.dtype)
+        shape = 1 + self.shape[1], delta.shape[1]
+        result = np.empty(shape, dtype=self.dtype) if out is None else out
         result[0] = delta.sum(axis=0)
         result[1:] = self.X.T @ delta - np.outer(self.offset, result[0])
         return result

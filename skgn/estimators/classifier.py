@@ -65,12 +65,11 @@ class GaussNewtonMLPClassifier(LabelEstimator, BaseGaussNewtonMLP):
         them, 50,000 at most, but 5,000 if there are as many, are trained on by the
         evidence and then at ever weaker penalties, as long as the log-loss of the
         held-out samples falls. With all samples at each iteration the network is then
-        trained on at the penalty chosen. The fit of all samples begins with its weights,
-        and if the held-out log-loss has risen before the end, it ends at the training
-        cost of the best point (`cost_threshold_`), unless early stopping watches it. In
-        mini-batches the fit has weights and a schedule of its own. The evidence depends
-        on the sum of the sample weights, which stands for the number of samples. With the
-        thread's solvers, "auto" is 1e-4.
+        trained on at the penalty chosen. The fit of all samples begins with its weights.
+        If the held-out log-loss has risen before the end, it ends at the training cost of
+        the best point (`cost_threshold_`), unless early stopping watches it. The evidence
+        depends on the sum of the sample weights, which stands for the number of samples.
+        With the thread's solvers, "auto" is 1e-4.
 
         A number may be too large, an `alpha` of `MLPClassifier` for instance. If
         :meth:`fit` is then no better than the constant prediction, it warns.
@@ -89,8 +88,9 @@ class GaussNewtonMLPClassifier(LabelEstimator, BaseGaussNewtonMLP):
         and at most 256.
     max_iter : int, default=None
         Largest number of iterations, rejected trials included; None is 100. Reaching it
-        warns. In mini-batches the number of epochs, None is 20; it is then
-        the length of the schedule, and reaching it is how the fit is to end.
+        warns. In mini-batches the number of epochs, None is 20, or 12 of a fit that goes
+        on from the network of a search for alpha; it is then the length of the schedule,
+        and reaching it is how the fit is to end.
     tol : float, default=0.015
         Of no effect in mini-batches. With all samples, the fit has converged when over
         three accepted iterations in a row both of these are at most `tol`: the

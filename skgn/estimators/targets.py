@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.preprocessing import TargetEncoder
 from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
@@ -276,6 +275,8 @@ def _given_factors(class_weight: ClassWeight, classes: NDArray[Any]) -> Array:
 
 def _mean_targets(index: NDArray[np.intp], is_class: Array, count: int) -> Array:
     """Return the shrunk mean of each column by category, shape (count, q)."""
+    from sklearn.preprocessing import TargetEncoder  # only here: few fits need it
+
     categories = np.arange(count)[:, None]
     return np.column_stack(
         [

@@ -246,7 +246,7 @@ class _Fit:
             self.earlier,
         )
         if found is not None and found.begins and self.earlier is None:
-            problem = replace(problem, theta=found.theta_for(problem))
+            problem = problem.beginning_at(found.theta_for(problem))
         self.problem = problem
         return self
 

@@ -11,7 +11,7 @@ over all batches is the same objective. The evidence alone counts the raw weight
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import ClassVar
 
 import numpy as np
@@ -34,7 +34,13 @@ from skgn.training.control import Control
 from skgn.training.evidence import Evidence
 from skgn.training.full_batch import train
 from skgn.training.held_out import HeldOut
-from skgn.training.mini_batch import Descent, train_in_batches
+from skgn.training.mini_batch import (
+    GOING_ON,
+    LARGEST_STEP,
+    Descent,
+    Schedule,
+    train_in_batches,
+)
 from skgn.training.outcome import Observer, Outcome
 from skgn.typing import Array
 
@@ -142,6 +148,10 @@ class Problem(ABC):
             return None
         return replace(outcome, reason="interrupted")
 
+    def beginning_at(self, theta: Array) -> "Problem":
+        """Return the problem with the weights of a search as the initial ones."""
+        return replace(self, theta=theta)
+
     @abstractmethod
     def train(
         self,
@@ -237,11 +247,19 @@ class MiniBatches(Problem):
     Attributes
     ----------
     batch_size : int
+    largest_step : float
+        Of the schedule.
     """
 
     first: BatchedFirstLayer
     batch_size: int
+    largest_step: float = LARGEST_STEP
     batched = True
+
+    def beginning_at(self, theta: Array) -> "MiniBatches":
+        """See :class:`Problem`; there is less to be done."""
+        settings = self.settings.going_on()
+        return replace(self, theta=theta, settings=settings, largest_step=GOING_ON)
 
     def objective(self, alpha: float) -> BatchedObjective:
         """Return the objective of the samples."""
@@ -286,6 +304,7 @@ class MiniBatches(Problem):
             observer,
             evidence,
             self.begun,
+            schedule_of=partial(Schedule, largest=self.largest_step),
             descent=self.descent,
         )
 

@@ -10,7 +10,7 @@ r"""What is found on held-out samples: the encoding, the penalty, and how far to
    held-out losses (:mod:`skgn.fitting.further`).
 
 The fit of all samples has this encoding and this penalty. It begins with the weights so
-found, and ends where they did.
+found. With all samples at a time, it ends where they did.
 
 No target of a held-out sample has a part in what the network is trained on. Columns that
 hold mean targets are made of the others alone.
@@ -260,8 +260,8 @@ class Search:
             relaxed = relaxed_alpha(path, path.held_out.row_weights, self.observer)
             table = {"alpha": relaxed.points[:, 0], "log_loss": relaxed.points[:, 1]}
             alpha, theta = relaxed.alpha, relaxed.theta
-        threshold, begins = None, False
-        if isinstance(path, FullBatchPath) and (in_any_case or settings.searches_alpha):
+        threshold, begins = None, settings.searches_alpha
+        if isinstance(path, FullBatchPath) and (in_any_case or begins):
             theta, threshold = path.further(alpha, theta)
             begins = True
         layers = runner.problem.leave(theta)

@@ -8,20 +8,15 @@ import numpy as np
 from skgn.model.losses import Loss
 from skgn.steps.kronecker import KroneckerStep
 from skgn.steps.proposal import Step
-from skgn.thread.controls import LineSearch, Unguarded
-from skgn.thread.joint import JointEquations
-from skgn.thread.layerwise import LayerEquations
-from skgn.thread.plain import PlainStep
-from skgn.thread.sequential import SequentialEquations
-from skgn.thread.signed import SignedStep
 from skgn.training.control import Control
 from skgn.training.damping import DEFAULT_DAMPING, GainRatioDamping
 from skgn.training.evidence import INITIAL
 from skgn.training.mini_batch import automatic_batch_size, automatic_damping
 from skgn.training.stopping import Stopping
 
-#: Largest number of iterations, or of epochs in mini-batches, by default.
-MAX_ITER, MAX_EPOCHS = 100, 20
+#: Largest number of iterations, or of epochs in mini-batches, by default; of epochs that
+#: go on from the weights of a search.
+MAX_ITER, MAX_EPOCHS, EPOCHS_ON = 100, 20, 12
 
 #: Fewest samples that are fitted in mini-batches by default, and samples per column.
 BATCHES_FROM, BATCHES_PER_COLUMN = 3000, 2
@@ -125,6 +120,10 @@ class Settings:
             return MAX_EPOCHS if batched else MAX_ITER
         return int(self.max_iter)
 
+    def going_on(self) -> "Settings":
+        """Return the settings of a fit in mini-batches that has weights to begin with."""
+        return replace(self, max_iter=EPOCHS_ON) if self.max_iter is None else self
+
     def search_iterations(self, batched: bool) -> int:
         """Return the same for the search for a penalty.
 
@@ -161,18 +160,16 @@ class Settings:
         """Return how the solver proposes steps, in the coordinates of a first layer."""
         if self.solver == "kronecker":
             return KroneckerStep(first.factor, loss.root_columns(n_outputs))
-        equations: LayerEquations
-        if self.solver == "joint":
-            equations = JointEquations(first.factor, damping)
-        else:
-            updated = self.step_size if self.order == "gauss_seidel" else 0.0
-            equations = SequentialEquations(first.factor, updated)
-        return (SignedStep if self.safeguard == "sign" else PlainStep)(equations)
+        from skgn.thread.solvers import thread_step  # only here: most fits do without
+
+        updated = self.step_size if self.order == "gauss_seidel" else 0.0
+        signed = self.safeguard == "sign"
+        return thread_step(self.solver, first.factor, damping, updated, signed)
 
     def control(self, damping: float) -> Control:
         """Return how trials are judged."""
-        if self.safeguard == "line_search":
-            return LineSearch(damping, self.step_size)
-        if self.safeguard is None:
-            return Unguarded(damping, self.step_size)
-        return GainRatioDamping(damping, fraction=self.step_size)
+        if self.safeguard == "sign":
+            return GainRatioDamping(damping, fraction=self.step_size)
+        from skgn.thread.solvers import thread_control
+
+        return thread_control(self.safeguard, damping, self.step_size)

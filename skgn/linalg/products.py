@@ -32,7 +32,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from skgn._threads import more_threads
-from skgn.linalg.lapack import blas
+from skgn.linalg.lapack import blas, lapack
 from skgn.typing import Array
 
 #: Number of array entries that a row chunk holds: one MiB in float64. Temporary
@@ -84,9 +84,20 @@ def eigh(matrix: Array) -> tuple[Array, Array]:
 
 
 def inverse(matrix: Array) -> Array:
-    """Return the inverse of a matrix."""
+    """Return the inverse of a symmetric matrix, positive definite but for rounding.
+
+    By Cholesky's factor, in half the time of a general inverse.
+    """
     with more_threads(len(matrix) // SIDE):
-        return np.linalg.inv(matrix)
+        root, failed = lapack("potrf", matrix.dtype)(matrix.T)
+        if failed:
+            return np.linalg.inv(matrix)
+        half, _ = lapack("potri", matrix.dtype)(root, overwrite_c=True)
+    # the upper triangle; the lower one is zero
+    whole: Array = half + half.T
+    diagonal = np.einsum("ii->i", whole)
+    diagonal *= 0.5
+    return whole
 
 
 def row_chunks(m: int, n: int, copies: int = 1) -> Iterator[slice]:
@@ -101,8 +112,9 @@ def row_chunks(m: int, n: int, copies: int = 1) -> Iterator[slice]:
 
 def add_scaled(target: Array, factor: float, other: Array) -> None:
     """Add ``factor * other`` to `target` in place; both contiguous and of one shape."""
-    axpy = blas("axpy", target.dtype)
-    axpy(other.reshape(-1), target.reshape(-1), a=factor)
+    if target.size:
+        axpy = blas("axpy", target.dtype)
+        axpy(other.reshape(-1), target.reshape(-1), a=factor)
 
 
 def weighted_gram(A: Array, row_weights: Array) -> Array:

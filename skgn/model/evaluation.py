@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from skgn.linalg.products import gram, matmul, row_chunks, weighted_gram
+from skgn.linalg.products import add_scaled, gram, matmul, row_chunks, weighted_gram
 from skgn.model.losses import Pointwise
 from skgn.model.network import Trace
 from skgn.typing import Array
@@ -69,7 +69,7 @@ class Evaluation:
         """Return ``J' δ_L + alpha [0; W]``, flat, with W the weights in `penalised`."""
         objective, hidden = self.objective, self.trace.hidden
         network = objective.network
-        result = np.zeros_like(self.theta)
+        result = np.empty_like(self.theta)
         parts = network.layers(result)
         if hidden:
             delta_1 = objective.delta_array
@@ -81,12 +81,16 @@ class Evaluation:
                     first=delta_1[rows],
                 )
                 for l, delta_l in deltas:
-                    if l:
+                    if not l:
+                        continue
+                    if rows.start:
                         parts[l] += matmul(hidden[l - 1][rows].T, delta_l)
+                    else:
+                        matmul(hidden[l - 1][rows].T, delta_l, out=parts[l])
             delta = delta_1
-        parts[0][:] = objective.inputs.adjoint(delta)
+        objective.inputs.adjoint(delta, out=parts[0])
         for part, V in zip(parts, network.layers(penalised), strict=True):
-            part[1:] += objective.alpha * V[1:]
+            add_scaled(part[1:], objective.alpha, V[1:])
         return result
 
     # Curvature: the factors of the layers' Gauss-Newton blocks.

@@ -176,7 +176,11 @@ class Network:
         last = len(V) - 1
         yield last, delta
         for l in range(last, 0, -1):
-            delta = matmul(delta, V[l][1:].T, out=first if l == 1 else None)
+            W, out = V[l][1:], first if l == 1 else None
+            if W.shape[1] == 1:  # BLAS is slow here
+                delta = np.multiply(delta, W.T, out=out)
+            else:
+                delta = matmul(delta, W.T, out=out)
             stacked = delta.reshape(-1, *slopes[l - 1].shape)
             stacked *= slopes[l - 1]
             yield l - 1, delta

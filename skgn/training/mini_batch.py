@@ -10,6 +10,11 @@ linearly to 0 from there, so that the noise of the batches is averaged out by th
 there is no rate to be tuned. With momentum 0.9 the largest step, 0.1, amounts to a whole
 Gauss-Newton step.
 
+**Beginning with the weights of a search** (:mod:`skgn.fitting.search`), 12 epochs with a
+largest step of .07 do what 20 from fresh weights do with .1. (Five splits of 13 tables:
+log-loss .98 ± .02 of that, within 2 % on 10, in .82 of the time; with 8 epochs 1.02.)
+Where no penalty is searched for, the network of the race has seen too little: 1.03.
+
 **Trust region.** ``-s² ⟨D, ∇⟩ = s² ∇'P∇`` is twice the Kullback-Leibler divergence, to
 second order, between the predictions before and after the step s D where the blocks are
 the curvature. It is kept below κ. With heavy-tailed columns or a batch of outliers the
@@ -58,6 +63,9 @@ LARGEST_DAMPING = 0.1
 
 #: Largest step of the schedule, as a share of the Gauss-Newton step.
 LARGEST_STEP = 0.1
+
+#: The same for a fit that begins with the weights of a search.
+GOING_ON = 0.07
 
 #: Step of a stream, which has no end to anneal to.
 STREAM_STEP = 0.05

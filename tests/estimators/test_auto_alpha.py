@@ -16,6 +16,7 @@ from skgn import GaussNewtonMLPClassifier
 from skgn.fitting import relaxation, search
 from skgn.fitting.problem import FullBatch, MiniBatches
 from skgn.fitting.relaxation import FEWEST_ROWS, FEWEST_WIDE_ROWS
+from skgn.fitting.settings import EPOCHS_ON, MAX_EPOCHS
 from skgn.training.evidence import INITIAL, LEAST, MOST
 from tests.problems import binary, digits, iris, multiclass, multilabel, wide
 
@@ -138,13 +139,16 @@ def assert_is_a_path(path, points=2):
 
 @pytest.mark.parametrize("encoding", [None, "piecewise"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_equals_a_fit_at_the_penalty_found(moons, encoding, dtype):
-    """Bit for bit, on all rows in mini-batches: the search leaves no other trace."""
+def test_a_fit_in_mini_batches_goes_on(moons, encoding, dtype):
+    """At the penalty found, with its network, for fewer epochs where none are given."""
     X, y = moons[0].astype(dtype), moons[1]
     model = small(batch_size=64, encoding=encoding).fit(X, y)
     given = clone(model).set_params(alpha=model.alpha_).fit(X, y)
-    assert same_weights(model, given)
-    assert_array_equal(model.history_["cost"], given.history_["cost"])
+    assert model.history_["cost"][0] < 0.7 * given.history_["cost"][0]
+    assert model.history_["cost"][-1] < 1.05 * given.history_["cost"][-1]
+    assert_array_equal(model.history_["alpha"], model.alpha_)
+    assert (model.n_iter_, given.n_iter_) == (EPOCHS_ON, MAX_EPOCHS)
+    assert clone(model).set_params(max_iter=3).fit(X, y).n_iter_ == 3
     assert given.alpha_path_ is None
     assert_is_a_path(model.alpha_path_)
     share = model.alpha_ / model.alpha_path_["alpha"]
@@ -270,8 +274,6 @@ def test_early_stopping_rows_serve_the_search(moons, given):
         loss = log_loss(options["y_val"], model.predict_proba(options["X_val"]))
         assert loss == pytest.approx(model.history_["validation_loss"].min(), rel=1e-6)
     model.set_params(batch_size=64, encoding=None).fit(X, y, **options)
-    given_alpha = clone(model).set_params(alpha=model.alpha_).fit(X, y, **options)
-    assert same_weights(model, given_alpha)
     assert np.isclose(model.alpha_path_["alpha"], model.alpha_).any()
 
 

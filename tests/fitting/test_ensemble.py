@@ -759,18 +759,20 @@ def test_a_threshold_that_was_found_ends_the_fit(monkeypatch, equal):
     assert member.fitted.cost_threshold is None
 
 
-def test_a_fit_in_batches_begins_anew(monkeypatch, equal):
-    """At the penalty that was found, with the initial weights."""
-    begun = []
+def test_a_fit_in_batches_goes_on(monkeypatch, equal):
+    """At the penalty that was found, with the weights of the search."""
+    begun, founds = [], []
 
     def see(_, problem, alpha, *args):
         if problem.settings.max_iter:
-            begun.append((problem.theta, problem.fresh, alpha))
+            begun.append((problem, alpha))
 
     spy(monkeypatch, MiniBatches, "train", see)
+    spy(monkeypatch, Search, "finish", lambda found, *args: founds.append(found))
     (member,) = run(networks(IN_BATCHES), *classes())
-    ((theta, fresh, alpha),) = begun
-    assert_array_equal(theta, fresh)
+    ((problem, alpha),), (found,) = begun, founds
+    assert_array_equal(problem.theta, found.theta_for(problem))
+    assert not np.array_equal(problem.theta, problem.fresh)
     assert alpha == member.fitted.outcome.alpha
     assert member.fitted.alpha_path is not None
 

@@ -111,16 +111,6 @@ def test_it_learns(mode):
     assert (fitted.alpha_path is not None) == mode.startswith("auto")
 
 
-@pytest.mark.parametrize("encoding", [None, "piecewise"])
-def test_a_penalty_that_is_found_leads_to_what_it_leads_to_given(encoding):
-    """Bit for bit, in mini-batches: the search leaves no trace."""
-    name = "auto, mini-batches"
-    found = run(name, encoding=encoding)
-    given = run(name, alpha=found.outcome.alpha, encoding=encoding)
-    for a, b in zip(found.predictor.layers, given.predictor.layers, strict=True):
-        assert_array_equal(a, b)
-
-
 @pytest.mark.parametrize("name", ["full batch", "mini-batches", "early stopping"])
 def test_an_encoding_that_is_found_leads_to_what_it_leads_to_given(name):
     """Bit for bit, at a penalty that is given: the race leaves no trace."""

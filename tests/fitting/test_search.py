@@ -402,15 +402,19 @@ def test_the_fit_begins_with_the_weights_that_were_judged(monkeypatch, name, see
     assert_array_equal(further[0][0], points[chosen][0])
 
 
-def test_a_fit_in_batches_begins_anew(monkeypatch):
-    """With the weights of a fit at a penalty that is given."""
+def test_a_fit_in_batches_goes_on_where_a_penalty_is_searched_for(monkeypatch):
+    """With smaller steps; at a penalty that is given it has weights of its own."""
     samples, targets = classes()
-    seen = []
-    spy(monkeypatch, MiniBatches, "train", lambda _, own, *args: seen.append(own.theta))
-    given = settings(encoding=None, **IN_BATCHES)
-    run(given, samples, targets)
-    run(replace(given, alpha=1e-3), samples, targets)
-    assert_array_equal(*seen)
+    seen, founds = [], []
+    spy(monkeypatch, MiniBatches, "train", lambda _, own, *args: seen.append(own))
+    spy(monkeypatch, Search, "finish", lambda found, *args: founds.append(found))
+    run(settings(**IN_BATCHES), samples, targets)
+    run(settings(**IN_BATCHES, alpha=1e-3), samples, targets)
+    (goes_on, begins), (found, race) = seen, founds
+    assert found.begins and not race.begins
+    assert_array_equal(goes_on.theta, found.theta_for(goes_on))
+    assert_array_equal(begins.theta, begins.fresh)
+    assert goes_on.largest_step < begins.largest_step
 
 
 def test_more_columns_than_rows():

@@ -36,7 +36,10 @@ def test_values(dtype):
     assert_array_equal(out, A @ B)
     assert_array_equal(matmul(A, B), A @ B)
     assert_array_equal(gram(A), A.T @ A)
-    assert_array_equal(inverse(S), np.linalg.inv(S))
+    assert_allclose(inverse(S), np.linalg.inv(S), atol=4 * np.finfo(dtype).eps)
+    assert_array_equal(inverse(S), inverse(S).T)
+    indefinite = S - 9 * np.eye(6, dtype=dtype)  # as rounding may leave it
+    assert_allclose(inverse(indefinite), np.linalg.inv(indefinite))
     values, vectors = eigh(S)
     assert_allclose(
         vectors * values @ vectors.T, S, rtol=2e-5 * np.finfo(dtype).eps ** 0.1
