@@ -10,12 +10,25 @@ from sklearn.utils.validation import validate_data as _validate_data
 
 from skgn.typing import Array
 
+try:
+    from sklearn.callback import CallbackSupportMixin as CallbackSupport
+
+    has_callbacks = True
+except ImportError:  # before version 1.9
+    has_callbacks = False
+
+    class CallbackSupport:  # type: ignore[no-redef]
+        """In the place of what there is not yet."""
+
+
 __all__ = [
+    "CallbackSupport",
     "Interval",
     "Options",
     "StrOptions",
     "check_sample_weight",
     "fit_context",
+    "has_callbacks",
     "validate_data",
 ]
 

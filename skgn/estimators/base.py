@@ -19,9 +19,16 @@ from skgn._compat import Interval, Options, StrOptions
 from skgn._threads import one_thread
 from skgn.data.encoding import Encoder
 from skgn.data.samples import Samples, as_csr_array
-from skgn.estimators.reading import TableEstimator, checked, named_columns, validated
+from skgn.estimators.reading import (
+    TableEstimator,
+    checked,
+    named_columns,
+    read_attributes,
+    validated,
+)
 from skgn.estimators.tables import Reader
 from skgn.estimators.targets import AnyTargets
+from skgn.estimators.tasks import SEARCH, Tasks, together
 from skgn.fitting.fit import FitInterrupted, Start, fit, overflow
 from skgn.fitting.fitted import Fitted
 from skgn.fitting.settings import Settings
@@ -133,6 +140,11 @@ class BaseGaussNewtonMLP(TableEstimator):
         """Fit, or leave the estimator as it was."""
         random_state = check_random_state(self.random_state)
         settings = self._settings()
+        tasks = Tasks.of(
+            *(self, X, y, sample_weight, validation), 1 + settings.searches_alpha
+        )
+        if tasks is not None and settings.searches_alpha:
+            tasks.begin(SEARCH, None)
         earlier = self._fitted if self.warm_start and hasattr(self, "_fitted") else None
         reader = clone(self)  # which takes note of the columns
         table = self._table_for(X, earlier)
@@ -143,15 +155,21 @@ class BaseGaussNewtonMLP(TableEstimator):
             if earlier is not None:
                 _check_same_targets(self._targets, targets)
             start = Start(random_state, earlier)
-            observer = _print if self.verbose else None
+
+            def attributes(fitted: Fitted) -> dict[str, Any]:
+                return self._attributes(fitted, targets, reader, table)
+
+            observer = together(tasks, _print if self.verbose else None, attributes)
             original = None
             try:
                 fitted = fit(settings, samples, targets, start, held_out, observer)
             except FitInterrupted as interrupt:
                 fitted, original = interrupt.fitted, interrupt.original
-        self._keep(fitted, targets, reader, table)
+        self._take(attributes(fitted))
         if original is not None:
             raise original
+        if tasks is not None:
+            tasks.done(attributes(fitted))
         self._advise(self._ending, settings, samples)
 
     @property
@@ -226,7 +244,7 @@ class BaseGaussNewtonMLP(TableEstimator):
         if fitted is None:
             self._advise("chunk", settings, samples)
         else:
-            self._keep(fitted, targets, reader, table)
+            self._take(self._attributes(fitted, targets, reader, table))
 
     def _table_for(self, X: Any, earlier: Fitted | None) -> Reader:
         """Return how X is read: as it was in an earlier fit that is gone on with."""
@@ -311,19 +329,20 @@ class BaseGaussNewtonMLP(TableEstimator):
 
     # Fitted attributes.
 
-    def _keep(
+    def _attributes(
         self,
         fitted: Fitted,
         targets: AnyTargets,
         reader: BaseEstimator,
         table: Reader,
-    ) -> None:
-        """Take the attributes of a fit."""
+    ) -> dict[str, Any]:
+        """Return the attributes of a fit."""
         predictor, outcome = fitted.predictor, fitted.outcome
         curve = outcome.history["objective"].tolist()
         validated = self.early_stopping
         scores = outcome.history["validation_score"].tolist() if validated else None
-        attributes = {
+        return {
+            **read_attributes(targets, reader, table),
             "_fitted": fitted,
             "n_outputs_": targets.n_outputs,
             "out_activation_": targets.loss.out_activation,
@@ -344,7 +363,6 @@ class BaseGaussNewtonMLP(TableEstimator):
             "n_effective_parameters_": outcome.effective_parameters,
             "stop_reason_": outcome.reason,
         }
-        self._take(attributes, targets, reader, table)
 
     @property
     def coefs_(self) -> tuple[Array, ...]:
@@ -402,6 +420,39 @@ class BaseGaussNewtonMLP(TableEstimator):
         check_is_fitted(self)
         X, _ = checked(self, self._table, X, reset=False)
         return self._outputs_of(as_csr_array(X))
+
+    def hidden_activations(self, X: Any, layer: int = -1) -> Array:
+        """Return the activations of a hidden layer.
+
+        Parameters
+        ----------
+        X : {array-like, data frame, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+        layer : int, default=-1
+            Hidden layer, from 0 on, or from the last one on backwards.
+
+        Returns
+        -------
+        activations : ndarray of shape (n_samples, n_units), float64
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer.
+        """
+        check_is_fitted(self)
+        predictor = self._predictor
+        count = len(predictor.layers) - 1
+        if not isinstance(layer, Integral) or not -count <= layer < count:
+            among = (
+                f"from {-count} to {count - 1}" if count else "none: there is no layer"
+            )
+            raise ValueError(
+                f"layer must be the number of a hidden layer, {among}; got {layer!r}."
+            )
+        X, _ = checked(self, self._table, X, reset=False)
+        with one_thread(predictor.largest_product(X.shape[0])):
+            return predictor.hidden(as_csr_array(X), int(layer) % count)
 
     def _outputs_of(self, X: Any) -> Array:
         """Return the same for an `X` that has been read."""

@@ -18,9 +18,15 @@ from skgn._threads import one_thread
 from skgn.data.samples import Samples, as_csr_array
 from skgn.estimators.classifier import GaussNewtonMLPClassifier
 from skgn.estimators.labels import LabelEstimator
-from skgn.estimators.reading import TableEstimator, checked, named_columns
+from skgn.estimators.reading import (
+    TableEstimator,
+    checked,
+    named_columns,
+    read_attributes,
+)
 from skgn.estimators.tables import Reader
 from skgn.estimators.targets import AnyTargets
+from skgn.estimators.tasks import NETWORKS, SEARCH, Tasks
 from skgn.fitting.ensemble import (
     Candidate,
     Each,
@@ -271,10 +277,11 @@ class GaussNewtonMLPEnsembleClassifier(LabelEstimator, TableEstimator):
         """
         random_state = check_random_state(self.random_state)
         given = self._given()
+        validation = X_val, y_val, sample_weight_val
+        tasks = Tasks.of(self, X, y, sample_weight, parts=2)
         reader, original = clone(self), None
         table = Reader.of(X, self.categorical_features)
         with one_thread(), named_columns(reader):
-            validation = X_val, y_val, sample_weight_val
             samples, targets, held_out = self._read(
                 reader, table, X, y, sample_weight, validation
             )
@@ -294,14 +301,16 @@ class GaussNewtonMLPEnsembleClassifier(LabelEstimator, TableEstimator):
                     encoders,
                     held_out,
                     self.max_time,
-                    _print if self.verbose else None,
+                    _observer(tasks, self.verbose),
                     _side_by_side(self.n_jobs),
                 )
             except EnsembleInterrupted as interrupt:
                 members, original = interrupt.members, interrupt.original
-        self._keep(members, networks, targets, reader, table)
+        attributes = self._keep(members, networks, targets, reader, table)
         if original is not None:
             raise original
+        if tasks is not None:
+            tasks.done(attributes)
         self._advise(train)
         return self
 
@@ -427,16 +436,18 @@ class GaussNewtonMLPEnsembleClassifier(LabelEstimator, TableEstimator):
         targets: AnyTargets,
         reader: Any,
         table: Reader,
-    ) -> None:
-        """Take the attributes of a fit, and let the networks take theirs."""
+    ) -> dict[str, Any]:
+        """Take the attributes of a fit, which are returned; networks take theirs."""
         estimators = []
         for member in members:
             if member.weight > 0:
                 network = networks[member.number]
-                network._keep(member.fitted, targets, reader, table)
+                own = network._attributes(member.fitted, targets, reader, table)
+                network._take(own)
                 estimators.append(network)
         columns = ("stage", "log_loss", "weight", "seconds")
         attributes = {
+            **read_attributes(targets, reader, table),
             "estimators_": estimators,
             "weights_": np.array([own.weight for own in members if own.weight > 0]),
             "selection_": {
@@ -444,7 +455,8 @@ class GaussNewtonMLPEnsembleClassifier(LabelEstimator, TableEstimator):
                 **{name: [getattr(own, name) for own in members] for name in columns},
             },
         }
-        self._take(attributes, targets, reader, table)
+        self._take(attributes)
+        return attributes
 
     def _advise(self, samples: Samples) -> None:
         """Warn of networks that have ended badly."""
@@ -532,6 +544,21 @@ def _alone(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     """Call a function in a process of its own."""
     with one_thread():
         return function(*arguments)
+
+
+def _observer(tasks: Tasks | None, verbose: bool) -> Any:
+    """Return what is told of each network that has come a stage further."""
+    if tasks is None:
+        return _print if verbose else None
+
+    def tell(member: Member, count: int) -> bool:
+        if verbose:
+            _print(member, count)
+        part = NETWORKS if member.stage == "fitted" else SEARCH
+        tasks.begin(part, count)
+        return member.stage != "begun" and tasks.task(part, "network")
+
+    return tell
 
 
 def _print(member: Member, count: int) -> None:

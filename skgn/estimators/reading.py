@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, metadata
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils import check_array, check_X_y
 
-from skgn._compat import check_sample_weight, validate_data
+from skgn._compat import CallbackSupport, check_sample_weight, validate_data
 from skgn._version import __version__
 from skgn.data.columns import ColumnError
 from skgn.data.samples import Samples, as_csr_array, moderate
@@ -33,7 +34,7 @@ REMEDIES = {
 NO_TARGETS = object()
 
 
-class TableEstimator(BaseEstimator, ABC):
+class TableEstimator(CallbackSupport, BaseEstimator, ABC):
     """An estimator that is fitted to tables, and may be watched by validation samples."""
 
     categorical_features: Any
@@ -108,28 +109,16 @@ class TableEstimator(BaseEstimator, ABC):
             raise ValueError("class_weight leaves no sample of X_val a weight.")
         return Samples(as_csr_array(X_val), values, weights).positive()
 
-    def _take(
-        self,
-        attributes: dict[str, Any],
-        targets: AnyTargets,
-        reader: BaseEstimator,
-        table: Reader,
-    ) -> None:
+    def _take(self, attributes: dict[str, Any]) -> None:
         """Take the attributes of a fit, all at once."""
-        kept = {
-            name: getattr(reader, name)
-            for name in ("n_features_in_", "feature_names_in_")
-            if hasattr(reader, name)
-        }
-        kept |= {
-            "_targets": targets,
-            "_table": table,
-            "classes_": targets.classes,
-            "class_weight_": targets.class_weight,
-        }
-        if "feature_names_in_" not in kept:
+        if "feature_names_in_" not in attributes:
             self.__dict__.pop("feature_names_in_", None)
-        self.__dict__.update(kept | attributes)
+        self.__dict__.update(attributes)
+
+    def _get_doc_link(self) -> str:
+        """Return the address of the page on this class, if there is one yet."""
+        address = documentation()
+        return f"{address}/api/skgn.{type(self).__name__}.html" if address else ""
 
     # Persistence: scikit-learn stamps its own classes only.
 
@@ -151,6 +140,16 @@ class TableEstimator(BaseEstimator, ABC):
             )
         own = {name: value for name, value in state.items() if name != "_skgn_version"}
         super().__setstate__(own)
+
+
+def documentation() -> str:
+    """Return the address of the documentation by the package's metadata, or nothing."""
+    try:
+        urls = metadata("skgn").get_all("Project-URL") or []
+    except PackageNotFoundError:  # a source tree that was never installed
+        urls = []
+    named = dict(url.split(", ", 1) for url in urls)
+    return named.get("Documentation", "").rstrip("/")
 
 
 def validated(
@@ -198,6 +197,23 @@ def checked(
     if y is NO_TARGETS:
         return check_array(read, input_name="X", **how), None
     return check_X_y(read, y, multi_output=True, **how)
+
+
+def read_attributes(
+    targets: AnyTargets, reader: BaseEstimator, table: Reader
+) -> dict[str, Any]:
+    """Return the attributes that tell what a fit has read."""
+    own = {
+        name: getattr(reader, name)
+        for name in ("n_features_in_", "feature_names_in_")
+        if hasattr(reader, name)
+    }
+    return own | {
+        "_targets": targets,
+        "_table": table,
+        "classes_": targets.classes,
+        "class_weight_": targets.class_weight,
+    }
 
 
 @contextmanager

@@ -16,7 +16,7 @@ Where columns are encoded (:mod:`skgn.data.encoding`), X stands for the encoded 
 here. Rows are encoded chunk by chunk.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
@@ -28,7 +28,7 @@ from skgn.data.columns import Standardisation
 from skgn.data.encoding import Encoder
 from skgn.data.inputs import make_inputs
 from skgn.linalg.products import matmul
-from skgn.model.network import Network
+from skgn.model.network import Network, Trace
 from skgn.typing import Array
 
 #: Outputs beyond this are certain in any case.
@@ -137,8 +137,19 @@ class Predictor:
 
         Rows pass through in chunks, so that no activation of all of them is held.
         """
+        Z = self._in_chunks(X, self.network.widths[-1], lambda trace: trace.Z[-1])
+        # so that differences of outputs are finite, too
+        return np.clip(Z, -LARGEST_OUTPUT, LARGEST_OUTPUT, out=Z)
+
+    def hidden(self, X: Any, l: int) -> Array:
+        """Return the activations of hidden layer `l`, from 0 on, for rows like those."""
+        width = self.network.widths[l + 1]
+        return self._in_chunks(X, width, lambda trace: trace.hidden[l][:, 1:])
+
+    def _in_chunks(self, X: Any, width: int, of: Callable[[Trace], Array]) -> Array:
+        """Return what of each forward pass is asked for, (m, width), float64."""
         m = X.shape[0]
-        Z = np.empty((m, self.network.widths[-1]))
+        Z = np.empty((m, width))
         is_sparse = sparse.issparse(X)
         is_plain = self.encoder is None or self.encoder.is_plain
         for rows in self.network.chunks(m):
@@ -146,16 +157,16 @@ class Predictor:
             if is_sparse and not is_plain:
                 part = part.toarray()
             elif is_sparse:
-                Z[rows] = self._standardised(part)
+                Z[rows] = of(self._standardised(part))
                 continue
             with np.errstate(over="ignore", invalid="ignore"):
                 if not is_plain:
                     part = self.encoded(part.astype(self.dtype, copy=False))
-                Z[rows] = self._centred(part)
+                Z[rows] = of(self._centred(part))
             if not np.isfinite(Z[rows]).all():  # or cells are missing
-                Z[rows] = self._standardised(self.encoded(X[rows]) if is_plain else part)
-        # so that differences of outputs are finite, too
-        return np.clip(Z, -LARGEST_OUTPUT, LARGEST_OUTPUT, out=Z)
+                part = self.encoded(X[rows]) if is_plain else part
+                Z[rows] = of(self._standardised(part))
+        return Z
 
     def encoded(self, X: Array) -> Array:
         """Return the columns that the network takes, without missing cells."""
@@ -164,7 +175,7 @@ class Predictor:
             return self.encoder.encode(X.astype(own, copy=False))
         return np.where(np.isnan(X), self.columns.mean, X)
 
-    def _centred(self, X: Array) -> Array:
+    def _centred(self, X: Array) -> Trace:
         mean, b = self._centre
         if X.dtype != self.dtype:
             X = X.astype(self.dtype)
@@ -173,9 +184,10 @@ class Predictor:
         matmul(centred, self.layers[0][1:], out=trace.Z[0])
         trace.Z[0][:] += b
         self.network.forward(self.layers, trace)
-        return trace.Z[-1]
+        return trace
 
-    def _standardised(self, X: Any) -> Array:
+    def _standardised(self, X: Any) -> Trace:
         inputs = make_inputs(X.astype(np.float64), self.columns)
         trace = self.network.new_trace(X.shape[0], np.float64)
-        return self.network.outputs(self.standardised_layers, inputs, trace)
+        self.network.outputs(self.standardised_layers, inputs, trace)
+        return trace
