@@ -1,4 +1,5 @@
 """Does the activation matter less under Gauss-Newton than under gradient descent?
+===============================================================================
 
 The discussion that this package grew out of began with that question: sigmoid units are
 said to learn slowly because their derivative, and with it the step of gradient descent,
@@ -9,7 +10,7 @@ Networks with two hidden layers of 30 units are trained on three data sets, with
 activations and five optimisers, until the log-loss of the training rows has fallen to
 0.05. There is no penalty, and all see the same standardised rows. The figure shows how
 many iterations that took, and the accuracy on the test rows at that point, or at the end
-if it was never reached: medians of three seeds. `MLPClassifier` has four of the
+if it was never reached: medians of three seeds. ``MLPClassifier`` has four of the
 activations.
 
 Gradient descent is the plain one of courses: all rows at once, no momentum and a constant
@@ -19,7 +20,8 @@ with care: an iteration of adam is an epoch, L-BFGS may try several steps in one
 trials count in Gauss-Newton, whose iterations cost more than those of gradient descent,
 and the initial weights of the two packages differ.
 
-Usage: python examples/plot_activations.py [--save FILE]
+Usage: ``python examples/plot_activations.py [--save FILE] [--seeds 3]``. The gallery has
+one seed, whose numbers are less certain.
 """
 
 import argparse
@@ -73,7 +75,6 @@ RATES = 1, 3, 10, 30, 0.3
 ONE_RATE = "same, rate 1"  # the largest of them that diverges with no activation
 TARGET = 0.05
 HIDDEN_LAYER_SIZES = (30, 30)
-SEEDS = range(3)
 NEVER = float("inf")
 
 
@@ -81,6 +82,12 @@ class Run(NamedTuple):
     iterations: float
     accuracy: float
     rate: float = float("nan")
+
+
+# %%
+# The data
+# --------
+# Three data sets that scikit-learn bundles or makes.
 
 
 def load(name, seed):
@@ -91,6 +98,13 @@ def load(name, seed):
     )
     scaler = StandardScaler().fit(X)
     return scaler.transform(X), scaler.transform(X_test), y, y_test
+
+
+# %%
+# The methods
+# -----------
+# Each function fits one network and returns a ``Run``: how many iterations it took, and
+# the accuracy on the test rows.
 
 
 def mlp(activation, seed, **parameters):
@@ -209,12 +223,18 @@ METHODS = {
 }
 
 
-def measure():
+# %%
+# The measurements
+# ----------------
+# Medians over the seeds, and the spread over activations.
+
+
+def measure(seeds):
     """Return a Run of medians for each data set, method and activation on offer."""
     medians = {}
     for name, method, activation in product(DATA, METHODS, ACTIVATIONS):
         if method in OURS or activation in PEERS_OFFER:
-            runs = [METHODS[method](activation, s, *load(name, s)) for s in SEEDS]
+            runs = [METHODS[method](activation, s, *load(name, s)) for s in seeds]
             columns = zip(*runs, strict=True)
             medians[name, method, activation] = Run(*map(statistics.median, columns))
     return medians
@@ -242,6 +262,11 @@ def over_data(medians, measure_of, method):
     """Return the smallest and the largest over data sets, for the shared activations."""
     values = [measure_of(offered(medians, name, method, SHARED)) for name in DATA]
     return f"{min(values):.1f} to {max(values):.1f}"
+
+
+# %%
+# The tables
+# ----------
 
 
 def count(run):
@@ -290,12 +315,12 @@ def print_results(medians, name):
     print(f"\n{name}: learning rates of gradient descent:", ", ".join(rates))
 
 
-def settings():
+def settings(seeds):
     """Return a line on versions and settings."""
     return (
         f"skgn {skgn.__version__}, scikit-learn {sklearn.__version__}, numpy "
         f"{np.__version__}, Python {platform.python_version()}; hidden layers "
-        f"{HIDDEN_LAYER_SIZES}, no penalty, medians of {len(SEEDS)} seeds; at most "
+        f"{HIDDEN_LAYER_SIZES}, no penalty, medians of {len(seeds)} seeds; at most "
         + ", ".join(f"{most} {method}" for method, most in MOST.items())
     )
 
@@ -323,6 +348,11 @@ identity on the moons, no optimiser helps.
 In accuracy, not clearly: where the target is reached the activations are a few points
 apart at most under every optimiser, with no clear order between them. What costs accuracy
 is not to get there, as logistic under adam on the moons."""
+
+
+# %%
+# The figure
+# ----------
 
 
 def draw_panel(ax, medians, name, norm):
@@ -383,13 +413,20 @@ def draw(medians):
     return fig
 
 
+# %%
+# The result
+# ----------
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--save", metavar="FILE", help="write the figure there")
-    file = parser.parse_args().save
+    parser.add_argument("--seeds", type=int, default=3, help="medians of so many")
+    arguments = parser.parse_args()
+    file, seeds = arguments.save, range(arguments.seeds)
     start = perf_counter()
-    medians = measure()
-    print(settings())
+    medians = measure(seeds)
+    print(settings(seeds))
     for name in DATA:
         print_results(medians, name)
     print(f"\nAll this took {perf_counter() - start:.0f} seconds.")

@@ -1,7 +1,8 @@
 """Does a fit find its own penalty?
+================================
 
-With `alpha="auto"` the fit chooses the L2 penalty by itself, from the effective number of
-parameters and from rows that it holds out. Here it is compared with the whole range of
+With ``alpha="auto"`` the fit chooses the L2 penalty by itself, from the effective number
+of parameters and from rows that it holds out. Here it is compared with the whole range of
 penalties that one could have given.
 
 Shown on six data sets: the test log-loss of fits at given penalties, as a curve with the
@@ -16,7 +17,7 @@ The data sets are files in the folder that the environment variable SKGN_DATA na
 most 3,000 training rows of each. Without them, data sets that scikit-learn bundles or
 makes are used.
 
-Usage: python examples/plot_auto_alpha.py [--save FILE]
+Usage: ``python examples/plot_auto_alpha.py [--save FILE]``
 """
 
 import argparse
@@ -53,6 +54,11 @@ NEARLY_NONE = 1e-6
 
 CURVE, CHOICE, UNPENALISED = "#0072B2", "#D55E00", "#555555"
 CLASSES = ("#56B4E9", "#E69F00")
+
+
+# %%
+# The data
+# --------
 
 
 def load():
@@ -99,6 +105,12 @@ def split(X, y, seed):
     )
 
 
+# %%
+# The fits
+# --------
+# At each penalty of the grid, and at the automatic one.
+
+
 def fit(X, y, alpha, seed):
     """Return a fitted network; reaching the last iteration is no harm here."""
     net = GaussNewtonMLPClassifier(alpha=alpha, random_state=seed)
@@ -127,6 +139,11 @@ def mean_and_error(losses):
     return losses.mean(axis=0), losses.std(axis=0, ddof=1) / np.sqrt(len(losses))
 
 
+# %%
+# The table
+# ---------
+
+
 def print_table(names, results):
     """Print what is measured on what."""
     print(
@@ -150,6 +167,11 @@ def print_table(names, results):
             f"  {auto:.3f} ± {auto_error:.3f} ",
             f"{np.exp(np.log(choices[:, 0]).mean()):10.1e}",
         )
+
+
+# %%
+# The figure
+# ----------
 
 
 def draw_choice(ax, name, curves, choices):
@@ -235,8 +257,13 @@ def draw(names, results):
     return figure
 
 
+# %%
+# The result
+# ----------
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--save", metavar="FILE", help="save the figure, do not show it")
     save = parser.parse_args().save
 

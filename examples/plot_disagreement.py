@@ -1,4 +1,5 @@
 """Do the members of an ensemble disagree where there were no training samples?
+============================================================================
 
 The members of an ensemble have learned from the same samples, and are not the same. One
 may hope that they disagree wherever the samples say nothing. Here are two ways to look at
@@ -26,7 +27,7 @@ training sample would tell such points as well. With unseen digits it is the oth
 round. Their log-odds are smaller than those of digits that a member knows, and so is what
 the members' log-odds differ by.
 
-Usage: python examples/plot_disagreement.py [--save FILE]
+Usage: ``python examples/plot_disagreement.py [--save FILE]``
 """
 
 import argparse
@@ -67,6 +68,12 @@ STYLES = {
 MOONS, DIGITS = "moons: points far away", "digits: classes not seen"
 
 
+# %%
+# The data
+# --------
+# Each function returns training samples, test samples and other samples.
+
+
 def moons(seed):
     """Return training samples, test samples, and samples of another distribution."""
     X, y = make_moons(TRAIN_SAMPLES, noise=NOISE, random_state=2 * seed)
@@ -88,6 +95,11 @@ def digits(seed):
     )
     X_train, X_test, y_train, y_test = parts
     return X_train, y_train, X_test, y_test, X[~known]
+
+
+# %%
+# The measures
+# ------------
 
 
 def fit(X, y, seed):
@@ -140,6 +152,11 @@ def compare(make):
     return np.array(losses), np.array(areas), scores, first
 
 
+# %%
+# The table
+# ---------
+
+
 def print_table(results):
     """Print log-losses and areas: means, and standard errors."""
     for name, (losses, areas, _, _) in results.items():
@@ -151,6 +168,11 @@ def print_table(results):
         errors = areas.std(axis=0, ddof=1) / np.sqrt(len(areas))
         for what, mean, error in zip(STYLES, areas.mean(axis=0), errors, strict=True):
             print(f"    {what:30}{mean:.3f} ± {error:.3f}")
+
+
+# %%
+# The figure
+# ----------
 
 
 def draw_map(ax, title, values, levels, marked, label, samples):
@@ -274,8 +296,13 @@ def draw(results):
     return figure
 
 
+# %%
+# The result
+# ----------
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--save", metavar="FILE", help="save the figure, do not show it")
     save = parser.parse_args().save
 

@@ -1,4 +1,5 @@
 """Does stopping early prevent overfitting, and does more data?
+============================================================
 
 A Gauss-Newton fit without a penalty drives the training cost towards zero within tens of
 iterations, and learns the noise of the labels with it. The forum thread that this package
@@ -7,7 +8,7 @@ or to throw more data at it, until the network has fewer weights than there are 
 Both are tried here, and validation rows as a third.
 
 Shown on the left: training cost and test log-loss along fits without a penalty, and
-where cost thresholds and `early_stopping` end them. On the right, against the number of
+where cost thresholds and ``early_stopping`` end them. On the right, against the number of
 training rows: the test log-loss and the accuracy of fits without a penalty to the end,
 with early stopping, and with a penalty. All are means over random splits into
 training and test rows, with standard errors.
@@ -15,7 +16,7 @@ training and test rows, with standard errors.
 The data are magic.npz in the folder that the environment variable SKGN_DATA names, 19,020
 rows of 10 columns. Without them they are made: 20 columns, some 7 % of the labels wrong.
 
-Usage: python examples/plot_early_stopping.py [--save FILE]
+Usage: ``python examples/plot_early_stopping.py [--save FILE]``
 """
 
 import argparse
@@ -64,6 +65,11 @@ STYLES = {
 }
 
 
+# %%
+# The data
+# --------
+
+
 def load():
     """Return a name, X and y."""
     file = Path(os.environ.get("SKGN_DATA", ""), "magic.npz")
@@ -93,6 +99,11 @@ def split(X, y, train_rows, seed):
         stratify=y,
         random_state=seed,
     )
+
+
+# %%
+# The fits
+# --------
 
 
 def fit(X, y, seed, X_val=None, y_val=None, **parameters):
@@ -190,6 +201,11 @@ def mean_and_error(runs, key):
     return np.mean(values), np.std(values, ddof=1) / np.sqrt(len(values))
 
 
+# %%
+# The tables
+# ----------
+
+
 def print_settings(name, X, y):
     """Print what is measured on what."""
     shares = np.bincount(y) / len(y)
@@ -250,6 +266,11 @@ def print_sizes(results):
     print(f"{'training rows':36}{COLUMNS}")
     for (way, rows), runs in results.items():
         print_line([f"{rows:6}  {way:26}"], runs)
+
+
+# %%
+# The figure
+# ----------
 
 
 def mark_stop(ax, runs, label, marker, colour):
@@ -359,8 +380,13 @@ def draw(name, weights, curves, runs, results):
     return figure
 
 
+# %%
+# The result
+# ----------
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--save", metavar="FILE", help="save the figure, do not show it")
     save = parser.parse_args().save
 

@@ -1,13 +1,14 @@
 """What has a network learned of each column?
+==========================================
 
-With `encoding="piecewise"` each column has steps beside it. So the first layer can give
+With ``encoding="piecewise"`` each column has steps beside it. So the first layer can give
 it any piecewise-linear function, and is additive in these. Here the truth is additive,
 too: the log-odds are a sum of five functions of one column each. They are a step, a kink,
 a sine, a line, and a function of a column that is mostly zeros.
 
 Shown are these functions, and what three networks have learned of them from the same
 samples. The network without hidden layers is additive: its curves are
-`encode(X)[:, columns] @ coefs_[0]`, exactly. Of the networks with a hidden layer, with
+``encode(X)[:, columns] @ coefs_[0]``, exactly. Of the networks with a hidden layer, with
 and without steps, the curves are partial dependences: the mean log-odds over samples in
 which the column is set to one value. All curves are centred over the samples. Ticks at
 the bottom are the knots. The last panel has the log-loss on test samples, with those of
@@ -16,7 +17,7 @@ gradient-boosted trees, of logistic regression and of the true log-odds.
 The data are made, with a fixed seed. There are no interactions in them, which favours
 the additive network.
 
-Usage: python examples/plot_encoding.py [--save FILE]
+Usage: ``python examples/plot_encoding.py [--save FILE]``
 """
 
 import argparse
@@ -65,6 +66,11 @@ STYLES = {
 }
 
 
+# %%
+# The data
+# --------
+
+
 def make(m, seed):
     """Return X, y and the true log-odds."""
     rng = np.random.default_rng(seed)
@@ -73,6 +79,12 @@ def make(m, seed):
     z = sum(part(X[:, j]) for j, part in enumerate(PARTS.values()))
     z -= z.mean()
     return X, (rng.random(m) < 1 / (1 + np.exp(-z))).astype(int), z
+
+
+# %%
+# The curves
+# ----------
+# What a network has learned of a column.
 
 
 def own_columns(net, j):
@@ -129,6 +141,11 @@ def print_errors(models, X):
         print(f"{title:15}", *(f"{np.sqrt(np.mean(e**2)):32.2f}" for e in errors))
 
 
+# %%
+# The figure
+# ----------
+
+
 def draw_curves(ax, title, values, found, knots):
     """Draw what has been learned of a column, and its knots."""
     for name, curve in found.items():
@@ -182,8 +199,13 @@ def draw(models, X, losses):
     return figure
 
 
+# %%
+# The result
+# ----------
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--save", metavar="FILE", help="save the figure, do not show it")
     save = parser.parse_args().save
 

@@ -1,13 +1,14 @@
 """What do several networks gain, and what do they cost?
+=====================================================
 
-`GaussNewtonMLPEnsembleClassifier` averages the probabilities of several networks. By
+``GaussNewtonMLPEnsembleClassifier`` averages the probabilities of several networks. By
 default they differ in encoding, layers, activation and initial weights. A second ensemble
 has as many networks of one kind, which differ in their initial weights alone.
 
 Left: log-loss on test samples against the number of members. The members of largest
 weight come first, and the weights of the first k are divided by their sum. A network that
 the fit has left out is no member. Right: the same log-loss against seconds of fit. The
-points of the ensemble are fits with growing `max_time`, and one without. Numbers at the
+points of the ensemble are fits with growing ``max_time``, and one without. Numbers at the
 points count networks, or trees. Both panels have the single network with default
 parameters, and boosted trees. In the left one, the trees have their default number.
 
@@ -16,12 +17,12 @@ variance: two with steps, two smooth ones of single features, two smooth interac
 Three more features are noise. All of it is measured on one set of training samples:
 differences of a few thousandths may be chance.
 
-Seconds are processor time on one thread. `max_time` is time by the clock, which is more
+Seconds are processor time on one thread. ``max_time`` is time by the clock, which is more
 on a busy machine.
 
 CatBoost takes part where it is installed.
 
-Usage: python examples/plot_ensemble.py [--save FILE]
+Usage: ``python examples/plot_ensemble.py [--save FILE]``
 """
 
 import argparse
@@ -66,6 +67,11 @@ STYLES = {
 }
 
 
+# %%
+# The data
+# --------
+
+
 def make(m, seed):
     """Return X, y and the true log-odds."""
     rng = np.random.default_rng(seed)
@@ -74,6 +80,11 @@ def make(m, seed):
     parts = [part(X).astype(float) for part in PARTS.values()]
     z = sum((part - part.mean()) / part.std() for part in parts)
     return X, (rng.random(m) < 1 / (1 + np.exp(-z))).astype(int), z
+
+
+# %%
+# The fits
+# --------
 
 
 def trees(name, count):
@@ -140,12 +151,22 @@ def fit_all(data, names):
     return points, curves
 
 
+# %%
+# The table
+# ---------
+
+
 def print_members(curves):
     """Print the log-losses by number of members."""
     for name, (together, alone) in curves.items():
         print(f"\n{name}\n{'members':10}", *(f"{k + 1:7}" for k in range(len(together))))
         print(f"{'together':10}", *(f"{loss:7.4f}" for loss in together))
         print(f"{'each alone':10}", *(f"{loss:7.4f}" for loss in alone))
+
+
+# %%
+# The figure
+# ----------
 
 
 def draw_members(ax, curves, points):
@@ -215,8 +236,13 @@ def draw(curves, points, truth):
     return figure
 
 
+# %%
+# The result
+# ----------
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--save", metavar="FILE", help="save the figure, do not show it")
     save = parser.parse_args().save
 

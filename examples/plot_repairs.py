@@ -1,4 +1,5 @@
 """Why did the thread's method work with one hidden layer and diverge with more?
+=============================================================================
 
 It lacks three things that the default solver has:
 
@@ -13,7 +14,7 @@ runs twice: guarded, where the loop accepts only a lower objective and adapts th
 as the default does; and unguarded, where every step is taken at its whole length, as the
 thread does. What is plotted is the training cost per iteration, rejected trials included.
 
-Usage: python examples/plot_repairs.py [--save FILE]
+Usage: ``python examples/plot_repairs.py [--save FILE]``
 """
 
 import argparse
@@ -39,11 +40,16 @@ from skgn.thread.controls import Unguarded
 from skgn.thread.layerwise import tangent_of
 from skgn.thread.sequential import SequentialEquations
 
-SEEDS = range(5)
 ITERATIONS = 60
 TARGET = 1e-3
 HIDDEN = {"1 hidden layer": (50,), "3 hidden layers": (50, 50, 50)}
 ACTIVATIONS = ("tanh", "leaky_relu")
+
+
+# %%
+# The steps
+# ---------
+# The default solver, with parts taken out.
 
 
 def previous_tangent(step, here):
@@ -191,6 +197,11 @@ class AblatedClassifier(GaussNewtonMLPClassifier):
         return AblatedSettings(**vars(super()._settings()), **self.own)
 
 
+# %%
+# The fits
+# --------
+
+
 def costs(hidden, activation, parts, guarded, seed, X, y):
     """Return the training cost at the start and after each iteration."""
     net = AblatedClassifier(
@@ -207,7 +218,7 @@ def costs(hidden, activation, parts, guarded, seed, X, y):
         return net.fit(X, y).history_["cost"]
 
 
-def measure(X, y):
+def measure(X, y, seeds):
     """Return the cost curves of all seeds by (net, activation, guarded, variant)."""
     curves = {}
     for net, hidden in HIDDEN.items():
@@ -216,9 +227,14 @@ def measure(X, y):
                 for name, parts in VARIANTS.items():
                     curves[net, activation, guarded, name] = [
                         costs(hidden, activation, parts, guarded, seed, X, y)
-                        for seed in SEEDS
+                        for seed in seeds
                     ]
     return curves
+
+
+# %%
+# The table
+# ---------
 
 
 def outcome(curves):
@@ -230,11 +246,11 @@ def outcome(curves):
     return f"{np.median(reached):.0f} iterations{part}"
 
 
-def report(curves):
+def report(curves, seeds):
     """Print the table."""
     print(
         f"skgn {skgn.__version__}, scikit-learn {sklearn.__version__}; digits, all rows, "
-        f"alpha=0, {len(SEEDS)} seeds.\nMedian number of iterations to a training cost "
+        f"alpha=0, {len(seeds)} seeds.\nMedian number of iterations to a training cost "
         f"of {TARGET:g} (seeds that reach it within {ITERATIONS},\nif not all), or the "
         "median cost at the end.\n"
     )
@@ -246,6 +262,11 @@ def report(curves):
             cells = [outcome(curves[n, a, guarded, name]) for n, a in columns]
             print(f"{name:14}", *(f"{cell:>27}" for cell in cells))
         print()
+
+
+# %%
+# The figure
+# ----------
 
 
 def plot(curves):
@@ -282,12 +303,18 @@ def plot(curves):
     return figure
 
 
+# %%
+# The result
+# ----------
+
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--save", metavar="FILE", help="write the figure to this file")
+    parser.add_argument("--seeds", type=int, default=5, help="as many runs of each")
     arguments = parser.parse_args()
-    results = measure(*load_digits(return_X_y=True))
-    report(results)
+    results = measure(*load_digits(return_X_y=True), range(arguments.seeds))
+    report(results, range(arguments.seeds))
     drawing = plot(results)
     if arguments.save:
         drawing.savefig(arguments.save, dpi=150)

@@ -1,4 +1,5 @@
 """Do the thread's equations train a network, as posted and with safeguards?
+=========================================================================
 
 This package grew out of a forum thread. It proposed Gauss-Newton steps layer by layer, in
 place of gradient descent, and tried them on 209 pictures of 12,288 values, cats and other
@@ -18,7 +19,7 @@ Costs below 1e-10 and above 1e6 are drawn there.
 The pictures are read from cat_vs_noncat.npz in the folder that the environment variable
 SKGN_DATA names. Without them, 209 of scikit-learn's digits take their place: odd or even?
 
-Usage: python examples/plot_thread.py [--save FILE]
+Usage: ``python examples/plot_thread.py [--save FILE]``
 """
 
 import argparse
@@ -81,6 +82,11 @@ FITTED = 0.1  # a fit that ends below this cost has done its work
 LOWEST, HIGHEST = 1e-10, 1e6  # costs beyond are drawn at the edge
 
 
+# %%
+# The data
+# --------
+
+
 def load():
     """Return a name, X_train, X_test, y_train, y_test; X is from 0 to 1."""
     file = Path(os.environ.get("SKGN_DATA", ""), "cat_vs_noncat.npz")
@@ -95,6 +101,11 @@ def load():
         "digits, odd or even",
         *train_test_split(X / 16, odd, train_size=209, stratify=odd, random_state=0),
     )
+
+
+# %%
+# The fits
+# --------
 
 
 def timed_fit(model, X, y):
@@ -192,6 +203,11 @@ def measure(layers, activation, data):
     return results
 
 
+# %%
+# The tables
+# ----------
+
+
 def mean_and_error(runs, key):
     """Return the mean over the seeds and its standard error."""
     values = [run[key] for run in runs]
@@ -257,6 +273,11 @@ def print_settings(name, data):
         "columns.\n"
         "* scikit-learn has no leaky_relu: relu in its place."
     )
+
+
+# %%
+# The figure
+# ----------
 
 
 def draw_costs(ax, results):
@@ -332,8 +353,13 @@ def draw(data_name, all_results):
     return figure
 
 
+# %%
+# The result
+# ----------
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--save", metavar="FILE", help="save the figure, do not show it")
     save = parser.parse_args().save
 
