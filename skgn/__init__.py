@@ -14,12 +14,14 @@ if TYPE_CHECKING:
         MembersDisplay,
     )
     from skgn.estimators.ensemble import GaussNewtonMLPEnsembleClassifier
+    from skgn.estimators.regressor import GaussNewtonMLPRegressor
 
 __all__ = [
     "AlphaPathDisplay",
     "EncodingDisplay",
     "GaussNewtonMLPClassifier",
     "GaussNewtonMLPEnsembleClassifier",
+    "GaussNewtonMLPRegressor",
     "LossCurveDisplay",
     "MembersDisplay",
     "__version__",
@@ -30,6 +32,7 @@ LATER = {
     "AlphaPathDisplay": "skgn.displays",
     "EncodingDisplay": "skgn.displays",
     "GaussNewtonMLPEnsembleClassifier": "skgn.estimators.ensemble",
+    "GaussNewtonMLPRegressor": "skgn.estimators.regressor",
     "LossCurveDisplay": "skgn.displays",
     "MembersDisplay": "skgn.displays",
 }

@@ -177,6 +177,7 @@ def test_public_names():
         "EncodingDisplay",
         "GaussNewtonMLPClassifier",
         "GaussNewtonMLPEnsembleClassifier",
+        "GaussNewtonMLPRegressor",
         "LossCurveDisplay",
         "MembersDisplay",
         "__version__",

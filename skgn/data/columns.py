@@ -45,7 +45,7 @@ and centred moments M, N,
 ``M / (a + b)``, divided by the scales, is the input factor ``S_1`` of all these rows.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,7 @@ from scipy import sparse
 
 from skgn.linalg.kronecker import Factor
 from skgn.linalg.products import gram, row_chunks
+from skgn.linalg.triangle import packed, unpacked
 from skgn.typing import Array
 
 #: Largest size of a standardised value in the rows that gave the statistics. By mean
@@ -202,6 +203,20 @@ class ColumnStatistics:
     highest: Array
     moments: Array
     common: float | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the attributes; of all products the lower triangle."""
+        state = {field.name: getattr(self, field.name) for field in fields(self)}
+        if self.moments.ndim == 2:
+            state["triangle"] = packed(state.pop("moments"))
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore the attributes."""
+        own = dict(state)
+        if "triangle" in own:
+            own["moments"] = unpacked(own.pop("triangle"))
+        ColumnStatistics.__init__(self, **own)
 
     @classmethod
     def of(

@@ -51,6 +51,12 @@ class Samples:
         targets, weights = self.targets[index], self.weights[index]
         return replace(self, X=X, targets=targets, weights=weights, kept=kept)
 
+    def with_targets(self, targets: NDArray[Any], weights: Array) -> "Samples":
+        """Return the samples with encoded targets, real ones in the precision of X."""
+        if targets.dtype.kind == "f":
+            targets = targets.astype(self.X.dtype, copy=False)
+        return replace(self, targets=targets, weights=weights)
+
     @property
     def is_mapped(self) -> bool:
         """Whether X is a memory-mapped file."""

@@ -13,6 +13,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skgn._compat import Interval, Options, StrOptions
@@ -166,11 +167,16 @@ class BaseGaussNewtonMLP(TableEstimator):
             except FitInterrupted as interrupt:
                 fitted, original = interrupt.fitted, interrupt.original
         self._take(attributes(fitted))
+        with one_thread():
+            self._after(targets, samples)
         if original is not None:
             raise original
         if tasks is not None:
             tasks.done(attributes(fitted))
         self._advise(self._ending, settings, samples)
+
+    def _after(self, targets: AnyTargets, samples: Samples) -> None:
+        """Take what is known of the samples once the network is fitted."""
 
     @property
     def _ending(self) -> str:
@@ -223,8 +229,7 @@ class BaseGaussNewtonMLP(TableEstimator):
             known = None if earlier is None else self._targets
             targets = self._chunk_targets(samples.targets, classes, known)
             values, weights = targets.encode(samples.targets, samples.weights)
-            samples = replace(samples, targets=values, weights=weights)
-            samples = samples.positive().gathered()
+            samples = samples.with_targets(values, weights).positive().gathered()
             if not len(samples.weights):
                 if earlier is not None:
                     return
@@ -245,6 +250,38 @@ class BaseGaussNewtonMLP(TableEstimator):
             self._advise("chunk", settings, samples)
         else:
             self._take(self._attributes(fitted, targets, reader, table))
+
+    def _can_stream(self) -> bool:
+        """Raise the reason if there is no partial_fit."""
+        if self.solver != "kronecker":
+            raise AttributeError(
+                "partial_fit is only available for solver='kronecker'; "
+                f"got solver={self.solver!r}."
+            )
+        return True
+
+    @available_if(_can_stream)
+    def end_stream(self):
+        """Let go of what only further calls of :meth:`partial_fit` need.
+
+        That is several times the room of the weights, in memory and in a saved file: the
+        second moments of the features, curvature and velocity. Predictions and attributes
+        stay as they are. A later :meth:`partial_fit` goes on from the weights, with
+        statistics and curvature of its own, as after :meth:`fit`.
+
+        Returns
+        -------
+        self : estimator
+            As it was, where there is no stream.
+
+        Raises
+        ------
+        NotFittedError
+            If there have been neither :meth:`fit` nor :meth:`partial_fit`.
+        """
+        check_is_fitted(self)
+        self._fitted = replace(self._fitted, stream=None)
+        return self
 
     def _table_for(self, X: Any, earlier: Fitted | None) -> Reader:
         """Return how X is read: as it was in an earlier fit that is gone on with."""
@@ -403,7 +440,7 @@ class BaseGaussNewtonMLP(TableEstimator):
         encoder = self._predictor.encoder
         if encoder is None:
             return np.array(features, dtype=object)
-        targets = self.classes_ if len(self.classes_) > 2 else self.classes_[1:]
+        targets = self._targets.names_of_means
         return encoder.names(features, self._table.categories, targets)
 
     @property
@@ -487,6 +524,12 @@ class BaseGaussNewtonMLP(TableEstimator):
 
 def _check_same_targets(earlier: AnyTargets, targets: AnyTargets) -> None:
     same_kind = earlier.loss.out_activation == targets.loss.out_activation
+    if same_kind and earlier.loss.dispersion and earlier.n_outputs != targets.n_outputs:
+        raise ValueError(
+            "warm_start can only be used where `y` has as many targets as in the "
+            f"previous call to fit. Previously got {earlier.n_outputs}, now "
+            f"{targets.n_outputs}."
+        )
     if not (same_kind and np.array_equal(earlier.classes, targets.classes)):
         raise ValueError(
             "warm_start can only be used where `y` has the same classes as in the "

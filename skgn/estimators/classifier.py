@@ -297,6 +297,10 @@ class GaussNewtonMLPClassifier(LabelEstimator, BaseGaussNewtonMLP):
     all of whose values are below 1e-300 (1e-30) count as constant, and so do those whose
     mean is more than some 1e15 (1e6) deviations, of which the precision keeps no digit.
 
+    A pickle or skops file holds plain values and arrays; skops has to trust this class
+    alone. That of a stream also holds what the stream goes on with, until
+    :meth:`end_stream`.
+
     References
     ----------
     J. Martens and R. Grosse, "Optimizing neural networks with Kronecker-factored
@@ -438,16 +442,7 @@ class GaussNewtonMLPClassifier(LabelEstimator, BaseGaussNewtonMLP):
         self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
         return self
 
-    def _can_stream(self) -> bool:
-        """Raise the reason if there is no partial_fit."""
-        if self.solver != "kronecker":
-            raise AttributeError(
-                "partial_fit is only available for solver='kronecker'; "
-                f"got solver={self.solver!r}."
-            )
-        return True
-
-    @available_if(_can_stream)
+    @available_if(BaseGaussNewtonMLP._can_stream)
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Take one epoch of mini-batch steps over a chunk of samples.

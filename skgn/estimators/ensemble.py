@@ -168,6 +168,9 @@ class GaussNewtonMLPEnsembleClassifier(LabelEstimator, TableEstimator):
     A fit holds one standardised, encoded copy of the samples at a time, as that of a
     single network does, and two of the samples that the search trains on.
 
+    A pickle or skops file holds plain values and arrays; skops has to trust this class
+    and that of the networks alone.
+
     References
     ----------
     R. Caruana, A. Niculescu-Mizil, G. Crew and A. Ksikes, "Ensemble selection from

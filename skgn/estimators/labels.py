@@ -1,12 +1,18 @@
 """What estimators of labels share."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils import Tags
 
-from skgn.estimators.targets import AnyTargets, LabelTargets, is_multilabel, learned
+from skgn.estimators.targets import (
+    AnyTargets,
+    ClassTargets,
+    LabelTargets,
+    is_multilabel,
+    learned,
+)
 from skgn.typing import Array
 
 
@@ -15,6 +21,7 @@ class LabelEstimator(ClassifierMixin):
 
     class_weight: Any
     _targets: AnyTargets
+    _kinds_of_targets: ClassVar = (ClassTargets, LabelTargets)
 
     def _learned(self, y: Any, weights: Array) -> tuple[AnyTargets, Any, Array]:
         return learned(y, weights, self.class_weight)

@@ -4,9 +4,8 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, metadata
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy import sparse
@@ -20,6 +19,8 @@ from skgn.data.columns import ColumnError
 from skgn.data.samples import Samples, as_csr_array, moderate
 from skgn.estimators.tables import Reader
 from skgn.estimators.targets import AnyTargets
+from skgn.fitting.fitted import Fitted
+from skgn.fitting.plain import FITTED, Kinds, plain, rebuilt
 from skgn.typing import Array
 
 #: What can be done where scikit-learn cannot read X.
@@ -39,6 +40,9 @@ class TableEstimator(CallbackSupport, BaseEstimator, ABC):
 
     categorical_features: Any
     early_stopping: bool
+
+    #: Classes that the form of the targets may have.
+    _kinds_of_targets: ClassVar[tuple[type[Any], ...]]
 
     @abstractmethod
     def _learned(self, y: Any, weights: Array) -> tuple[AnyTargets, Any, Array]:
@@ -66,7 +70,7 @@ class TableEstimator(CallbackSupport, BaseEstimator, ABC):
         X, y, weights = validated(reader, table, X, y, sample_weight)
         samples = Samples(X, y, weights, categories=table.counts).positive()
         targets, values, weights = self._learned(samples.targets, samples.weights)
-        samples = replace(samples, targets=values, weights=weights).positive()
+        samples = samples.with_targets(values, weights).positive()
         held_out = self._validation_samples(reader, table, samples, targets, *validation)
         return samples, targets, held_out
 
@@ -122,12 +126,36 @@ class TableEstimator(CallbackSupport, BaseEstimator, ABC):
 
     # Persistence: scikit-learn stamps its own classes only.
 
+    @classmethod
+    def _saved(cls) -> dict[str, tuple[type[Any], ...]]:
+        """Return the attributes that are no plain values, and their classes."""
+        return {
+            "_fitted": (Fitted,),
+            "_targets": cls._kinds_of_targets,
+            "_table": (Reader,),
+        }
+
+    @classmethod
+    def _kinds(cls) -> Kinds:
+        """Return the classes that files hold the state of."""
+        own = Reader, *cls._kinds_of_targets
+        return {**FITTED, **{kind.__name__: kind for kind in own}}
+
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state with the version of this package."""
-        return {**super().__getstate__(), "_skgn_version": __version__}
+        """Return the state in plain values, with the version of this package."""
+        state, kinds = dict(super().__getstate__()), self._kinds()
+        for name in self._saved().keys() & state.keys():
+            state[name] = plain(state[name], kinds)
+        return {**state, "_skgn_version": __version__}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore the state; warn if another version of this package wrote it."""
+        """Restore the state; warn if another version of this package wrote it.
+
+        Raises
+        ------
+        ValueError
+            If the state cannot be read.
+        """
         version = state.get("_skgn_version", __version__)
         if version != __version__:
             warnings.warn(
@@ -139,6 +167,11 @@ class TableEstimator(CallbackSupport, BaseEstimator, ABC):
                 stacklevel=2,
             )
         own = {name: value for name, value in state.items() if name != "_skgn_version"}
+        for name, classes in self._saved().items():
+            if name in own:
+                own[name] = rebuilt(own[name], self._kinds())
+                if not isinstance(own[name], classes):
+                    raise ValueError(f"The saved state holds a wrong kind of {name}.")
         super().__setstate__(own)
 
 
@@ -208,12 +241,7 @@ def read_attributes(
         for name in ("n_features_in_", "feature_names_in_")
         if hasattr(reader, name)
     }
-    return own | {
-        "_targets": targets,
-        "_table": table,
-        "classes_": targets.classes,
-        "class_weight_": targets.class_weight,
-    }
+    return own | {"_targets": targets, "_table": table, **targets.attributes}
 
 
 @contextmanager

@@ -54,6 +54,16 @@ class ClassTargets:
         """See :class:`skgn.fitting.targets.Targets`."""
         return len(self.classes) == 1
 
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """Fitted attributes."""
+        return {"classes_": self.classes, "class_weight_": self.class_weight}
+
+    @property
+    def names_of_means(self) -> NDArray[Any]:
+        """What mean targets are means of."""
+        return self.classes if len(self.classes) > 2 else self.classes[1:]
+
     def encode(
         self, y: Any, weights: Array, name: str = "y", known_from: str = "classes"
     ) -> tuple[NDArray[Any], Array]:
@@ -165,6 +175,16 @@ class LabelTargets:
     def class_weight(self) -> Array:
         """Factors of one."""
         return np.ones(self.n_outputs)
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """Fitted attributes."""
+        return {"classes_": self.classes, "class_weight_": self.class_weight}
+
+    @property
+    def names_of_means(self) -> NDArray[Any]:
+        """There are none."""
+        return np.empty(0)
 
     def encode(
         self, y: Any, weights: Array, name: str = "y", known_from: str = ""

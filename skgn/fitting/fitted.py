@@ -55,6 +55,13 @@ class Fitted:
     cost_threshold: float | None = None
     threshold: float | None = None
 
+    def __post_init__(self) -> None:
+        """Let go of factors that are found anew before anything goes on."""
+        if self.stream is not None:
+            self.stream.descent.factors.rest()
+        if self.descent is not None:
+            self.descent.factors.rest()
+
     def layers_for(self, network: Network, columns: Standardisation) -> list[Array]:
         """Return the weights, float64, for columns standardised anew.
 

@@ -18,7 +18,7 @@ from skgn.steps.proposal import Step
 from skgn.steps.running_kronecker import RunningFactors
 from skgn.training.control import Control
 from skgn.training.damping import GainRatioDamping
-from skgn.training.evidence import Evidence
+from skgn.training.evidence import LEAST, Evidence
 from skgn.training.full_batch import train
 from skgn.training.held_out import HeldOut
 from skgn.training.mini_batch import Schedule, train_in_batches
@@ -52,6 +52,11 @@ class FullBatchPath:
     def __post_init__(self) -> None:
         """Take the first steps from a point that no step has led to."""
         self.step, self.alpha = self.new_step(), self.objective.alpha
+
+    @property
+    def least(self) -> float:
+        """Smallest alpha that is tried."""
+        return LEAST if self.evidence is None else self.evidence.least
 
     def begin(self) -> None:
         """Train with alpha by the evidence, or as it is given."""
@@ -134,6 +139,11 @@ class BatchedPath:
     def __post_init__(self) -> None:
         """Begin with the alpha of the objective."""
         self.alpha, self.trained = self.objective.alpha, 0
+
+    @property
+    def least(self) -> float:
+        """Smallest alpha that is tried."""
+        return LEAST if self.evidence is None else self.evidence.least
 
     def begin(self) -> None:
         """Train with alpha by the evidence, or as it is given."""

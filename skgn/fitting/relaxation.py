@@ -51,7 +51,6 @@ from typing import Protocol
 
 import numpy as np
 
-from skgn.training.evidence import LEAST
 from skgn.training.outcome import Observer, Progress
 from skgn.typing import Array
 
@@ -105,6 +104,10 @@ class Path(Protocol):
     @property
     def tolerated(self) -> float:
         """Standard errors by which a larger alpha may be worse than the best one."""
+
+    @property
+    def least(self) -> float:
+        """Smallest alpha that is tried."""
 
     def begin(self) -> None:
         """Train with alpha by the evidence."""
@@ -166,7 +169,7 @@ def relaxed_alpha(
         worse, error = difference(losses[-1], losses[best], row_weights)
         if stop or (beyond and not worse <= CLEARLY * error):
             break
-        if beyond >= PATIENCE or alpha / FACTOR < LEAST:
+        if beyond >= PATIENCE or alpha / FACTOR < path.least:
             break
         alpha /= FACTOR
         if not path.go_on(alpha):

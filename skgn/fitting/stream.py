@@ -39,6 +39,7 @@ from skgn.fitting.fitted import Fitted
 from skgn.fitting.problem import null_cost
 from skgn.fitting.settings import Settings
 from skgn.fitting.targets import Targets
+from skgn.model.losses import Loss
 from skgn.model.network import Network
 from skgn.model.objective import BatchedObjective
 from skgn.model.prediction import Predictor
@@ -92,6 +93,11 @@ class Stream:
         descent = Descent(theta, np.zeros_like(theta), factors, theta.copy())
         return cls(statistics, columns, descent, random_state, alpha, mean_target)
 
+    def copied(self) -> "Stream":
+        """Return a copy of all that steps change."""
+        own = deepcopy((self.descent, self.random_state))
+        return replace(self, descent=own[0], random_state=own[1])
+
     def moved(
         self,
         network: Network,
@@ -114,7 +120,7 @@ class Stream:
         return stream
 
     def with_evidence(
-        self, network: Network, steps: int, cost: float, null_cost: float
+        self, network: Network, loss: Loss, steps: int, cost: float, null_cost: float
     ) -> "Stream":
         """Move the penalty if the factors are new since `steps` steps of the stream.
 
@@ -123,7 +129,10 @@ class Stream:
         if self.descent.steps // REFRESH == steps // REFRESH:
             return self
         theta = self.descent.theta
-        rule = Evidence(self.statistics.total, null_cost, TEMPERED, wait=0)
+        rule = Evidence(
+            *(self.statistics.total, null_cost, TEMPERED, 0),
+            *(loss.dispersion, network.widths[-1]),
+        )
         squared_norm = network.weight_inner(theta, theta)
         spectra = self.descent.factors.spectra
         alpha = rule.next(self.alpha, spectra, squared_norm, cost)
@@ -217,7 +226,8 @@ def take_chunk(
     predictor = Predictor.of(network, layers, stream.columns, encoder)
     if settings.searches_alpha:
         null = null_cost(targets.loss, samples, stream.mean_target)
-        stream = stream.with_evidence(network, steps, means["cost"], null)
+        own = network, targets.loss, steps
+        stream = stream.with_evidence(*own, means["cost"], null)
     path = None
     if settings.searches_alpha and earlier is not None:
         path = earlier.alpha_path
@@ -253,7 +263,8 @@ def _stream(
 ) -> Stream:
     """Return the stream for a chunk of samples: a new one, or the one so far moved."""
     X, weights, dtype = samples.X, samples.weights, samples.X.dtype
-    stream = None if earlier is None else deepcopy(earlier.stream)
+    stream = None if earlier is None else earlier.stream
+    stream = None if stream is None else stream.copied()
     check_sizes(*column_range(X, weights), dtype)
     bounds = usual_bounds(X)
     usual = brought_in(X, *bounds)

@@ -11,6 +11,8 @@ Multinomial    softmax(Z)           diag(p) - p p'      class numbers
 Squared        Z                    I                   real, one column each
 =============  ===================  ==================  =======================
 
+Further losses of real targets are in :mod:`skgn.model.real_losses`.
+
 A loss of several columns is the sum over them. Binary classification is Bernoulli with
 one column, multilabel classification Bernoulli with one column per label.
 
@@ -89,6 +91,10 @@ class Loss(Protocol):
     #: Name of the link's inverse, as in ``MLPClassifier.out_activation_``.
     out_activation: str
 
+    #: Numerator of the estimate of the dispersion (:mod:`skgn.model.real_losses`); None
+    #: where there is nothing to be estimated.
+    dispersion: float | None
+
     def pointwise(self, Z: Array, targets: NDArray[Any]) -> Pointwise:
         """Return loss, residual and spread of each row; `Z` has shape (m, K)."""
 
@@ -148,6 +154,7 @@ class Bernoulli:
     """Element-wise log loss with a sigmoid; targets of shape (m, K), 0 or 1."""
 
     out_activation = "logistic"
+    dispersion = None
 
     def pointwise(self, Z: Array, targets: NDArray[Any]) -> Pointwise:
         """See :class:`Loss`."""
@@ -172,7 +179,7 @@ class Bernoulli:
 
     def hessian_sqrt(self, at: Pointwise) -> Array:
         """See :class:`Loss`."""
-        return _diagonal_columns(np.sqrt(at.spread))
+        return diagonal_columns(np.sqrt(at.spread))
 
     def sampled_root(self, at: Pointwise, signs: Array) -> Array:
         """See :class:`Loss`."""
@@ -213,6 +220,7 @@ class Multinomial:
     """Log loss with a softmax; targets are class numbers, shape (m,)."""
 
     out_activation = "softmax"
+    dispersion = None
 
     def pointwise(self, Z: Array, targets: NDArray[Any]) -> Pointwise:
         """See :class:`Loss`."""
@@ -306,6 +314,7 @@ class Squared:
     """Half the squared error with the identity; targets of shape (m, K), real."""
 
     out_activation = "identity"
+    dispersion = 2.0
 
     def pointwise(self, Z: Array, targets: NDArray[Any]) -> Pointwise:
         """See :class:`Loss`."""
@@ -327,7 +336,7 @@ class Squared:
 
     def hessian_sqrt(self, at: Pointwise) -> Array:
         """See :class:`Loss`."""
-        return _diagonal_columns(at.spread)
+        return diagonal_columns(at.spread)
 
     def sampled_root(self, at: Pointwise, signs: Array) -> Array:
         """See :class:`Loss`."""
@@ -358,13 +367,24 @@ class Squared:
         return mean
 
     def score(self, Z: Array, targets: NDArray[Any], weights: Array) -> float:
-        """See :class:`Loss`; the mean over the columns, of which none is constant."""
-        unexplained = weights @ (Z - targets) ** 2
-        total = weights @ (targets - weights @ targets) ** 2
-        return float(np.mean(1 - unexplained / total))
+        """See :class:`Loss`."""
+        return r_squared(Z, targets, weights)
 
 
-def _diagonal_columns(root: Array) -> Array:
+def r_squared(predictions: Array, targets: NDArray[Any], weights: Array) -> float:
+    """Return R² under weights of sum 1, the mean over the columns.
+
+    As in scikit-learn, a constant column counts 1 if it is met, else 0.
+    """
+    unexplained = weights @ (predictions - targets) ** 2
+    total = weights @ (targets - weights @ targets) ** 2
+    total = np.where(targets.min(axis=0) == targets.max(axis=0), 0, total)
+    share = np.divide(unexplained, total, out=np.ones_like(total), where=total > 0)
+    share[(total == 0) & (unexplained == 0)] = 0
+    return float(np.mean(1 - share))
+
+
+def diagonal_columns(root: Array) -> Array:
     """Return the columns of the diagonal matrices diag(root[i]), one per row i."""
     m, K = root.shape
     B = np.zeros((K, m, K), dtype=root.dtype)

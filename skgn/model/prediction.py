@@ -85,8 +85,7 @@ class Predictor:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore the attributes; arrays come back unlocked."""
-        self.__dict__.update(state)
-        self.__post_init__()
+        Predictor.__init__(self, **state)
 
     @property
     def n_features(self) -> int:

@@ -16,12 +16,14 @@ between the two sides (:mod:`skgn.linalg.split_block`).
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from skgn.linalg.kronecker import Factor
 from skgn.linalg.spectrum import BlockSpectrum, spectra_of
 from skgn.linalg.split_block import SplitBlock
+from skgn.linalg.triangle import packed, unpacked
 from skgn.model.evaluation import Evaluation
 from skgn.typing import Array
 
@@ -34,19 +36,22 @@ REFRESH = 20
 #: The first refreshes, where weights and curvature change fast.
 EARLY = (0, 1, 2, 4, 8, 14)
 
+#: Attributes that are lists of symmetric matrices.
+AVERAGES = ("input_grams", "output_grams")
+
 
 class RunningFactors:
     """Averaged factors and the directions they give.
 
     Parameters
     ----------
-    input_factor : Factor
-        Of ``S_1``.
+    input_factor : Factor or None
+        Of ``S_1``; None where it is to be replaced before the next step.
     damping : float
         λ, to which the penalty is added.
     """
 
-    def __init__(self, input_factor: Factor, damping: float):
+    def __init__(self, input_factor: Factor | None, damping: float):
         self.input_factor = input_factor
         self.damping = damping
         self.steps = 0
@@ -79,6 +84,7 @@ class RunningFactors:
         """``S_l`` and ``Γ_l`` of each layer; none before the first step."""
         if not self.output_grams:
             return []
+        assert self.input_factor is not None
         inputs: list[Array | Factor] = [self.input_factor, *self.input_grams]
         return list(zip(inputs, self.output_grams, strict=True))
 
@@ -96,6 +102,23 @@ class RunningFactors:
         """Take another factor of ``S_1``, from the next refresh on, which is the next."""
         self.input_factor = factor
         self.steps += -self.steps % REFRESH
+
+    def rest(self) -> None:
+        """Let go of the input factor, and of what the next refresh finds anew."""
+        self.input_factor, self.blocks, self.known_spectra = None, [], []
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the attributes; of the averages the lower triangles."""
+        own = {name: [packed(G) for G in getattr(self, name)] for name in AVERAGES}
+        return {**vars(self), **own}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore the attributes."""
+        RunningFactors.__init__(self, state["input_factor"], state["damping"])
+        if unknown := state.keys() - vars(self).keys():
+            raise ValueError(f"there are no attributes {sorted(unknown)}")
+        own = {name: [unpacked(G) for G in state[name]] for name in AVERAGES}
+        self.__dict__.update({**state, **own})
 
     def _refresh(self, here: Evaluation, random_state: np.random.RandomState) -> None:
         past = min(MEMORY, 1 - 2 / (self.refreshes + 2))

@@ -26,6 +26,15 @@ The eigenvalues are those of the Kronecker blocks that the step has at hand
 each, scale flows from layer to layer, which the output does not notice, until one penalty
 is huge and the other zero.
 
+**Noise.** A cost of real targets has the unit of their noise: the likelihood of m rows
+is ``exp(-m cost / φ) / φ^(m K / 2)``, with the variance φ of each of K outputs where the
+error is squared (:mod:`skgn.model.real_losses` has the other losses). With the precision
+``m alpha / φ`` of the prior, the same two derivatives vanish where
+
+    φ = 2 m cost / (m K - γ),      m alpha ‖W‖² = φ γ.
+
+The first is taken with γ at the present alpha, and at most nine tenths of ``m K``.
+
 **No collapse.** Smaller weights call for a larger alpha, and that for smaller weights:
 the iteration may run away to the constant prediction, where the objective is the cost
 ``c_0`` of that, before deep layers have learned anything. Hence a bound, under which the
@@ -53,8 +62,12 @@ from skgn.linalg.spectrum import BlockSpectrum, shrunk_sum
 #: τ where nothing but the evidence chooses alpha.
 TEMPERED = 0.4
 
-#: Bounds of alpha.
+#: Bounds of alpha; the lower one of real targets, which may have no noise.
 LEAST, MOST = 1e-6, 10.0
+LEAST_OF_REAL = 1e-12
+
+#: Largest share of the targets that counts as used up by parameters.
+USED_UP = 0.9
 
 #: alpha that a fit begins with.
 INITIAL = 1e-3
@@ -79,13 +92,32 @@ class Evidence:
         τ.
     wait : int
         Iterations at the start, whose weights say nothing yet, that change nothing.
+    dispersion : float or None
+        Numerator of the estimate of φ: 2 above. None where φ is one.
+    n_outputs : int
+        K.
     """
 
     total_weight: float
     null_cost: float
     share: float = 1.0
     wait: int = 3
+    dispersion: float | None = None
+    n_outputs: int = 1
     seen: int = 0
+
+    @property
+    def least(self) -> float:
+        """Smallest alpha."""
+        return LEAST if self.dispersion is None else LEAST_OF_REAL
+
+    def noise(self, cost: float, determined: float) -> float:
+        """Return φ at a cost, with so many parameters determined."""
+        if self.dispersion is None:
+            return 1.0
+        total = self.total_weight * self.n_outputs
+        left = total - min(determined, USED_UP * total)
+        return self.dispersion * self.total_weight * cost / left
 
     def next(
         self,
@@ -110,9 +142,10 @@ class Evidence:
         self.seen += 1
         if self.seen <= self.wait:
             return alpha
-        determined = self.share * effective_parameters(spectra, alpha)
+        determined = effective_parameters(spectra, alpha)
         if not np.isfinite(determined) or squared_norm == 0:
             return alpha
         learned = max(self.null_cost - cost, 0.0)
-        target = min(determined / self.total_weight, 2 * learned) / squared_norm
-        return float(np.sqrt(alpha * min(max(target, LEAST), MOST)))
+        used = self.share * determined * self.noise(cost, determined) / self.total_weight
+        target = min(used, 2 * learned) / squared_norm
+        return float(np.sqrt(alpha * min(max(target, self.least), MOST)))

@@ -21,6 +21,8 @@ EQUAL = np.full(M, 1 / M)
 class Scripted:
     """A path whose losses are given, point by point."""
 
+    least = LEAST
+
     def __init__(self, points, first=0.02, ends_after=99, tolerated=0.5):
         self.points, self.first, self.ends_after = points, first, ends_after
         self.tolerated = tolerated

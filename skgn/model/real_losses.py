@@ -1,0 +1,180 @@
+r"""Losses of real targets that act on each output alone.
+
+With the prediction P and the target y of an output, and the deviance of scikit-learn's
+linear models halved:
+
+=========  ==========  =======================================  =====================
+loss       P           loss ℓ                                   its derivative in Z
+=========  ==========  =======================================  =====================
+Poisson    exp(Z)      P - y + y (log y - Z)                    P - y
+Gamma      exp(Z)      y / P - 1 - (log y - Z)                  1 - y / P
+Absolute   Z           sqrt(r² + δ²) - δ,      r = Z - y        r / sqrt(r² + δ²)
+=========  ==========  =======================================  =====================
+
+**Curvature.** Poisson's is the exact one, ``P``, and so is Gamma's, ``y / P``; both are
+positive. That of the smoothed absolute error, ``δ² / s³`` with ``s = sqrt(r² + δ²)``, all
+but vanishes beyond δ, so that steps by it would go astray. In its place stands
+
+    1 / s,
+
+the curvature of the parabola that touches ℓ at r and -r and lies above it elsewhere
+(``ℓ`` is a concave function of r²): iteratively reweighted least squares. A step that
+lowers the parabola lowers the loss.
+
+**No cancellation.** Near a perfect fit, with ``d = Z - log y``: Poisson's loss is
+``y (expm1(d) - d)``, its derivative ``y expm1(d)``; Gamma's are ``expm1(-d) + d`` and
+``-expm1(-d)``; the smoothed absolute error is ``r² / (s + δ)``.
+
+**Dispersion.** The cost is a mean deviance per sample, halved, and the likelihood of one
+sample ``exp(-ℓ / φ)`` up to a factor. With γ parameters determined by the data, φ is
+estimated by ``2 m cost / (m - γ)`` (for the squared error the noise variance). For the
+absolute error it is the scale of Laplace's distribution, ``m cost / (m - γ)``.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skgn.model.losses import MEAN_FLOOR, Pointwise, diagonal_columns, r_squared
+from skgn.typing import Array
+
+#: δ, in the unit of the targets' scale.
+SMOOTHING = 0.05
+
+
+class ElementWise(ABC):
+    """A loss that is a sum over the outputs; targets of shape (m, K), real."""
+
+    out_activation: ClassVar[str]
+    #: The numerator of the dispersion's estimate.
+    dispersion: ClassVar[float] = 2.0
+
+    @abstractmethod
+    def pointwise(self, Z: Array, targets: NDArray[Any]) -> Pointwise:
+        """See :class:`skgn.model.losses.Loss`."""
+
+    @abstractmethod
+    def prediction(self, Z: Array) -> Array:
+        """See :class:`skgn.model.losses.Loss`."""
+
+    @abstractmethod
+    def mean_link(self, mean: Array) -> Array:
+        """See :class:`skgn.model.losses.Loss`."""
+
+    def center(self, at: Pointwise, R: Array) -> Array:
+        """See :class:`skgn.model.losses.Loss`; H has no null space."""
+        return R
+
+    def hessian_product(self, at: Pointwise, R: Array) -> Array:
+        """See :class:`skgn.model.losses.Loss`."""
+        return at.spread * R
+
+    def trace(self, at: Pointwise) -> Array:
+        """See :class:`skgn.model.losses.Loss`."""
+        return at.spread.sum(axis=1)
+
+    def hessian_sqrt(self, at: Pointwise) -> Array:
+        """See :class:`skgn.model.losses.Loss`."""
+        return diagonal_columns(np.sqrt(at.spread))
+
+    def sampled_root(self, at: Pointwise, signs: Array) -> Array:
+        """See :class:`skgn.model.losses.Loss`."""
+        return np.sqrt(at.spread) * signs
+
+    def root_columns(self, K: int) -> int:
+        """See :class:`skgn.model.losses.Loss`."""
+        return K
+
+    def working_residual(self, at: Pointwise) -> Array:
+        """See :class:`skgn.model.losses.Loss`."""
+        tiny = np.finfo(at.spread.dtype).tiny
+        return at.residual / np.maximum(at.spread, tiny)
+
+    def log_prediction(self, Z: Array) -> Array:
+        """Not defined: a real target has no probability."""
+        raise TypeError("real targets have no probabilities")
+
+    def log_likelihood(self, Z: Array, targets: NDArray[Any]) -> Array:
+        """See :class:`skgn.model.losses.Loss`; of a unit dispersion."""
+        return -self.pointwise(Z, targets).loss[:, None]
+
+    def score(self, Z: Array, targets: NDArray[Any], weights: Array) -> float:
+        """See :class:`skgn.model.losses.Loss`; R² of the predictions."""
+        return r_squared(self.prediction(Z), targets, weights)
+
+
+class Poisson(ElementWise):
+    """Half the Poisson deviance with a logarithmic link; targets not negative."""
+
+    out_activation = "exponential"
+
+    def pointwise(self, Z: Array, targets: NDArray[Any]) -> Pointwise:
+        """See :class:`skgn.model.losses.Loss`."""
+        positive = targets > 0
+        y = np.where(positive, targets, 1)
+        d = Z - np.log(y)
+        change = np.expm1(d)
+        P = np.exp(Z)
+        loss = np.where(positive, y * (change - d), P)
+        return Pointwise(loss.sum(axis=1), np.where(positive, y * change, P), P)
+
+    def prediction(self, Z: Array) -> Array:
+        """See :class:`skgn.model.losses.Loss`."""
+        return np.exp(Z)
+
+    def mean_link(self, mean: Array) -> Array:
+        """See :class:`skgn.model.losses.Loss`."""
+        return np.log(np.maximum(mean, MEAN_FLOOR))
+
+
+class Gamma(ElementWise):
+    """Half the gamma deviance with a logarithmic link; targets positive."""
+
+    out_activation = "exponential"
+
+    def pointwise(self, Z: Array, targets: NDArray[Any]) -> Pointwise:
+        """See :class:`skgn.model.losses.Loss`."""
+        d = Z - np.log(targets)
+        change = np.expm1(-d)
+        return Pointwise((change + d).sum(axis=1), -change, np.exp(-d))
+
+    def prediction(self, Z: Array) -> Array:
+        """See :class:`skgn.model.losses.Loss`."""
+        return np.exp(Z)
+
+    def mean_link(self, mean: Array) -> Array:
+        """See :class:`skgn.model.losses.Loss`."""
+        return np.log(mean)
+
+
+@dataclass(frozen=True)
+class Absolute(ElementWise):
+    """Absolute error, smoothed within a distance δ; targets real.
+
+    Attributes
+    ----------
+    smoothing : float
+        δ.
+    """
+
+    smoothing: float = SMOOTHING
+    out_activation: ClassVar[str] = "identity"
+    dispersion: ClassVar[float] = 1.0
+
+    def pointwise(self, Z: Array, targets: NDArray[Any]) -> Pointwise:
+        """See :class:`skgn.model.losses.Loss`; the curvature is that of a parabola."""
+        r = Z - targets
+        delta = r.dtype.type(self.smoothing)
+        s = np.sqrt(r * r + delta**2)
+        return Pointwise((r * r / (s + delta)).sum(axis=1), r / s, 1 / s)
+
+    def prediction(self, Z: Array) -> Array:
+        """See :class:`skgn.model.losses.Loss`."""
+        return Z
+
+    def mean_link(self, mean: Array) -> Array:
+        """See :class:`skgn.model.losses.Loss`."""
+        return mean
