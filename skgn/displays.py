@@ -35,7 +35,7 @@ REASONS = {
 CURVES = (
     ("objective", "objective (cost and penalty)", {"color": "#0072B2", "lw": 1.8}),
     ("cost", "training cost", {"color": "#56B4E9", "lw": 1.8, "ls": "--"}),
-    ("validation_loss", "validation log-loss", {"color": "#D55E00", "lw": 1.8}),
+    ("validation_loss", "validation loss", {"color": "#D55E00", "lw": 1.8}),
 )
 CALL, EITHER = "call of partial_fit", "iteration or call of partial_fit"
 
@@ -53,7 +53,7 @@ LABEL_WIDTH = 38
 
 
 class LossCurveDisplay:
-    """Loss curves of a fit: objective, training cost, validation log-loss, and the end.
+    """Loss curves of a fit: objective, training cost, validation loss, and the end.
 
     It is recommended to use :meth:`from_estimator` to create it. All parameters are
     stored as attributes.
@@ -80,7 +80,7 @@ class LossCurveDisplay:
     figure_ : matplotlib Figure
         Figure that contains them.
     lines_ : list of matplotlib Line2D
-        Objective, training cost and, where there is one, validation log-loss.
+        Objective, training cost and, where there is one, validation loss.
     kept_ : matplotlib Line2D or None
         Vertical line at the point that is kept.
     threshold_ : matplotlib Line2D or None
@@ -259,7 +259,7 @@ class LossCurveDisplay:
 
 
 class AlphaPathDisplay:
-    """The search for a penalty: the held-out log-loss along it, and the choice.
+    """The search for a penalty: the held-out loss along it, and the choice.
 
     It is recommended to use :meth:`from_estimator` to create it. All parameters are
     stored as attributes.
@@ -268,13 +268,15 @@ class AlphaPathDisplay:
     ----------
     alpha : ndarray of shape (n_points,)
         Penalties that were tried, that of the evidence first.
-    log_loss : ndarray of shape (n_points,)
-        Log-loss of the held-out samples.
+    loss : ndarray of shape (n_points,)
+        Mean loss of the held-out samples.
     chosen : int, default=None
         Which of them was chosen. None marks none.
     fit_alpha : float, default=None
         The penalty of the fit of all samples: that chosen, times the share of the samples
         that the search was trained on. None draws no line.
+    name : str, default="log-loss"
+        What the loss is called.
 
     Attributes
     ----------
@@ -307,14 +309,16 @@ class AlphaPathDisplay:
         self,
         *,
         alpha: Array,
-        log_loss: Array,
+        loss: Array,
         chosen: int | None = None,
         fit_alpha: float | None = None,
+        name: str = "log-loss",
     ):
         self.alpha = alpha
-        self.log_loss = log_loss
+        self.loss = loss
         self.chosen = chosen
         self.fit_alpha = fit_alpha
+        self.name = name
 
     def plot(self, ax: Any = None, *, line_kw: dict[str, Any] | None = None) -> Self:
         """Draw the path.
@@ -332,12 +336,13 @@ class AlphaPathDisplay:
             The display, with the attributes of the picture.
         """
         ax = _axes(ax, f"{type(self).__name__}.plot")
-        alpha, log_loss, at = self.alpha, self.log_loss, self.chosen
-        style = {"color": "#0072B2", "marker": ".", "ms": 9, "label": "held-out log-loss"}
-        (self.line_,) = ax.plot(alpha, log_loss, **{**style, **(line_kw or {})})
+        alpha, loss, at = self.alpha, self.loss, self.chosen
+        label = f"held-out {self.name}"
+        style = {"color": "#0072B2", "marker": ".", "ms": 9, "label": label}
+        (self.line_,) = ax.plot(alpha, loss, **{**style, **(line_kw or {})})
         (self.evidence_,) = ax.plot(
             alpha[:1],
-            log_loss[:1],
+            loss[:1],
             color="#009E73",
             marker="s",
             ls="",
@@ -347,7 +352,7 @@ class AlphaPathDisplay:
         if at is not None:
             (self.chosen_,) = ax.plot(
                 alpha[at : at + 1],
-                log_loss[at : at + 1],
+                loss[at : at + 1],
                 color="#D55E00",
                 marker="o",
                 ms=13,
@@ -365,7 +370,7 @@ class AlphaPathDisplay:
                 label=f"for all samples: {self.fit_alpha:.2g}",
             )
         ax.set_xscale("log")
-        ax.set(xlabel="alpha", ylabel="log-loss of held-out samples")
+        ax.set(xlabel="alpha", ylabel=f"{self.name} of held-out samples")
         ax.legend(fontsize="small")
         self.ax_, self.figure_ = ax, ax.figure
         return self
@@ -378,7 +383,7 @@ class AlphaPathDisplay:
 
         Parameters
         ----------
-        estimator : GaussNewtonMLPClassifier
+        estimator : GaussNewtonMLPClassifier or GaussNewtonMLPRegressor
             The network, fitted with ``alpha="auto"`` and enough samples for some to be
             held out; of an ensemble, one of its `estimators_`.
         ax : matplotlib Axes, default=None
@@ -401,12 +406,14 @@ class AlphaPathDisplay:
         if path is None:
             raise ValueError(f"There is no path to draw: {_why_no_path(estimator)}")
         fit_alpha = float(estimator.history_["alpha"][0])  # a stream moves alpha_ later
-        chosen = _chosen(path["alpha"], path["log_loss"], fit_alpha)
+        (key,) = path.keys() - {"alpha"}  # by what it is the loss of
+        loss = path[key]
         display = cls(
             alpha=path["alpha"],
-            log_loss=path["log_loss"],
-            chosen=chosen,
+            loss=loss,
+            chosen=_chosen(path["alpha"], loss, fit_alpha),
             fit_alpha=fit_alpha,
+            name=key.replace("_", "-"),
         )
         return display.plot(ax, line_kw=line_kw)
 

@@ -5,14 +5,18 @@ import sys
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.datasets import make_classification
+from sklearn.datasets import make_classification, make_friedman1
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.inspection import PartialDependenceDisplay
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from skgn import GaussNewtonMLPClassifier, GaussNewtonMLPEnsembleClassifier
+from skgn import (
+    GaussNewtonMLPClassifier,
+    GaussNewtonMLPEnsembleClassifier,
+    GaussNewtonMLPRegressor,
+)
 from skgn.displays import (
     REASONS,
     AlphaPathDisplay,
@@ -328,7 +332,7 @@ def test_choice():
     assert _chosen(alpha, lowest_first, 0.2) == 0
     assert _chosen(alpha, falling, 2.0) is None
     assert _chosen(alpha, np.full(4, np.nan), 0.5) == 0
-    drawn = AlphaPathDisplay(alpha=alpha, log_loss=falling).plot(line_kw={"lw": 7})
+    drawn = AlphaPathDisplay(alpha=alpha, loss=falling).plot(line_kw={"lw": 7})
     assert drawn.chosen_ is None and drawn.fit_alpha_ is None
     assert drawn.line_.get_linewidth() == 7
 
@@ -487,3 +491,14 @@ def test_members_that_were_left_out():
     assert texts == ["", "left out at the beginning", "no time to begin"]
     own = [tick.get_text() for tick in drawn.ax_.get_yticklabels()]
     assert own == ["1: default", "2: alpha=0.1", "3: default"]
+
+
+def test_displays_of_a_regressor():
+    """Of its own loss."""
+    X, y = make_friedman1(300, 5, random_state=0)
+    net = GaussNewtonMLPRegressor((5,), early_stopping=True, random_state=0).fit(X, y)
+    curves = LossCurveDisplay.from_estimator(net)
+    assert len(curves.lines_) == 3
+    path = AlphaPathDisplay.from_estimator(net)
+    assert_array_equal(path.line_.get_ydata(), net.alpha_path_["loss"])
+    assert path.ax_.get_ylabel() == "loss of held-out samples"

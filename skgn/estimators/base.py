@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator, clone, is_regressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
@@ -69,7 +69,7 @@ ADVICE = {
         "alpha={alpha:g} keeps the fit from being better than the constant prediction.",
         (
             "Leave alpha at 'auto', or decrease it: here it is the penalty of the mean "
-            "cost. MLPClassifier divides its alpha by the samples of a mini-batch, or by "
+            "cost. {peer} divides its alpha by the samples of a mini-batch, or by "
             "all with solver='lbfgs': its alpha={alpha:g} is alpha={in_batches:.2g} (or "
             "{equivalent:.2g}) here.",
         ),
@@ -208,6 +208,7 @@ class BaseGaussNewtonMLP(TableEstimator):
             solver=self.solver,
             alpha=settings.initial_alpha,
             equivalent=settings.initial_alpha / len(samples.weights),
+            peer="MLPRegressor" if is_regressor(self) else "MLPClassifier",
             in_batches=settings.initial_alpha / min(len(samples.weights), MLP_BATCH),
             scale=scale,
             precision=precision,
@@ -543,7 +544,7 @@ def _print(progress: Progress, fitted: Callable[[], Fitted] | None) -> None:
     values, number, stage = progress.values, progress.number, progress.stage
     if stage == "search":
         alpha, held_out = values["alpha"], values["held_out"]
-        print(f"alpha {alpha:9.2e}  held-out log-loss {held_out:12.5e}")
+        print(f"alpha {alpha:9.2e}  held-out loss {held_out:12.5e}")
     elif stage in ("found", "kept"):
         print(f"alpha {values['alpha']:9.2e}  {stage}; the fit with all samples begins")
     else:

@@ -22,7 +22,7 @@ from skgn.typing import Array
 CHUNK = 8192
 
 #: Largest number of features of the last layer for which there are deviations.
-MOST_FEATURES = 4096
+MOST_FEATURES = 1024
 
 
 class GaussNewtonMLPRegressor(RegressorMixin, BaseGaussNewtonMLP):
@@ -269,7 +269,7 @@ class GaussNewtonMLPRegressor(RegressorMixin, BaseGaussNewtonMLP):
         ------
         ValueError
             If there are no deviations: with another loss than the squared error, after
-            :meth:`partial_fit`, or with more than 4,096 units in the last hidden layer.
+            :meth:`partial_fit`, or with more than 1,024 units in the last hidden layer.
         """
         check_is_fitted(self)
         X, _ = checked(self, self._table, X, reset=False)

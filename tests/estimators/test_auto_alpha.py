@@ -297,7 +297,7 @@ def test_unit_of_weights(moons):
 def test_verbose_tells_of_the_search(moons, capsys):
     model = small(verbose=True).fit(*moons)
     lines = capsys.readouterr().out.splitlines()
-    searched = [line for line in lines if "held-out log-loss" in line]
+    searched = [line for line in lines if "held-out loss" in line]
     assert len(searched) == len(model.alpha_path_["alpha"])
 
 
@@ -406,7 +406,7 @@ def test_what_is_told_of_a_search(capsys):
     model = GaussNewtonMLPClassifier((6,), random_state=0, verbose=True).fit(X, y)
     lines = capsys.readouterr().out.splitlines()
     points = len(model.alpha_path_["alpha"])
-    assert all("held-out log-loss" in line for line in lines[:points])
+    assert all("held-out loss" in line for line in lines[:points])
     assert lines[points].split()[:3] == ["alpha", f"{model.alpha_:.2e}", "found;"]
     assert lines[points + 1].split()[0] == "Iteration"
     assert len(lines) == points + 2 + model.n_iter_ + 1

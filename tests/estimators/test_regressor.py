@@ -11,7 +11,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_diabetes, make_friedman1
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import GammaRegressor, PoissonRegressor, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.multioutput import MultiOutputRegressor
@@ -423,3 +423,9 @@ def test_validation_targets():
     model = net(loss="gamma", early_stopping=True)
     with pytest.raises(ValueError, match="requires strictly positive y_val"):
         model.fit(X[:200], y[:200], X_val=X[200:], y_val=y[200:] - y.max())
+
+
+def test_advice_names_the_peer():
+    X, y = data()
+    with pytest.warns(ConvergenceWarning, match="MLPRegressor divides its alpha"):
+        net(hidden_layer_sizes=(), alpha=1e3, encoding=None).fit(X, y)
