@@ -9,14 +9,18 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from sklearn.datasets import make_classification
+from sklearn.datasets import make_classification, make_friedman1
 from sklearn.metrics import balanced_accuracy_score, log_loss
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import skgn.callbacks
-from skgn import GaussNewtonMLPClassifier, GaussNewtonMLPEnsembleClassifier
+from skgn import (
+    GaussNewtonMLPClassifier,
+    GaussNewtonMLPEnsembleClassifier,
+    GaussNewtonMLPRegressor,
+)
 from skgn._compat import has_callbacks
 from skgn.callbacks import ScoreStopping, TimeLimit
 
@@ -411,3 +415,15 @@ def test_documentation_link(monkeypatch, make, address):
     name = type(make()).__name__
     assert (f"https://skgn.example/latest/api/skgn.{name}.html" in html) == bool(address)
     assert "scikit-learn.org/stable/modules/generated/skgn" not in html
+
+
+@needed
+def test_callbacks_of_a_regressor():
+    X, y = make_friedman1(300, 5, random_state=0)
+    net = GaussNewtonMLPRegressor((5,), random_state=0)
+    assert net.set_callbacks(TimeLimit(1e-9)).fit(X, y).stop_reason_ == "callback"
+    stopping = ScoreStopping("neg_root_mean_squared_error", n_iter_no_change=3)
+    net = GaussNewtonMLPRegressor((5,), early_stopping=True, random_state=0)
+    net.set_callbacks(stopping).fit(X[:200], y[:200], X_val=X[200:], y_val=y[200:])
+    error = np.sqrt(np.mean((stopping.best_estimator_.predict(X[200:]) - y[200:]) ** 2))
+    assert stopping.best_score_ == pytest.approx(-error)
