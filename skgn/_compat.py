@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import _fit_context as fit_context
+from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 from sklearn.utils.validation import validate_data as _validate_data
@@ -26,6 +27,7 @@ __all__ = [
     "Interval",
     "Options",
     "StrOptions",
+    "check_matplotlib_support",
     "check_sample_weight",
     "fit_context",
     "has_callbacks",

@@ -36,7 +36,7 @@ ALLOWED = {
     "data": {"data", "linalg", "typing"},
     "linalg": {"linalg", "_threads", "typing"},
     "callbacks": {"_compat"},
-    "displays": {"estimators", "typing"},
+    "displays": {"displays", "estimators", "_compat", "typing"},
     "_threads": set(),
     "_compat": {"typing"},
     "_version": set(),

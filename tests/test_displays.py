@@ -18,13 +18,13 @@ from skgn import (
     GaussNewtonMLPRegressor,
 )
 from skgn.displays import (
-    REASONS,
     AlphaPathDisplay,
     EncodingDisplay,
     LossCurveDisplay,
     MembersDisplay,
-    _chosen,
 )
+from skgn.displays.alpha_path import _chosen
+from skgn.displays.loss_curve import REASONS
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("agg")

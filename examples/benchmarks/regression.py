@@ -11,7 +11,6 @@ columns and targets. Raw numbers go to regression.json beside this file.
 import argparse
 import json
 import os
-import warnings
 from pathlib import Path
 from time import process_time
 
@@ -24,7 +23,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPRegressor
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
-from tools import load, markdown
+from tools import fit_seconds, load, markdown
 
 from skgn import GaussNewtonMLPRegressor
 
@@ -50,15 +49,6 @@ def read(name):
         return FRIEDMAN[name](3000, noise=NOISE[name], random_state=0)
     arrays = load(f"reg_{name}")
     return arrays["X"], arrays["y"].astype(np.float64)
-
-
-def fit_seconds(model, X, y):
-    """Return the processor time of a fit."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        start = process_time()
-        model.fit(X, y)
-        return process_time() - start
 
 
 def rmse(y, predicted):

@@ -112,12 +112,11 @@ class BatchedFirstLayer:
         copy : bool
             Whether dense X may be copied.
         """
-        n = X.shape[1]
         if copy and not issparse(X):
             return cls._of_copy(X, row_weights, standardize, random_state)
-        columns = Standardisation.none(n)
+        columns = Standardisation.none(X.shape[1])
         sample, weights = _sample(X, row_weights, random_state, kept)
-        if standardize and isinstance(X, EncodedRows) and not copy:
+        if standardize and isinstance(X, EncodedRows):
             columns = _of_numbers_and_sample(X, row_weights, sample, weights)
         elif standardize:
             columns = Standardisation.of(X, row_weights)
@@ -126,13 +125,7 @@ class BatchedFirstLayer:
             inputs = EncodedInputs(sample, columns)
         else:
             inputs = make_inputs(sample, columns)
-        if n > MOST_ROTATED:
-            weights = weights.astype(inputs.dtype)
-            factor = _leading_pairs(inputs, weights, random_state)
-        elif standardize:
-            factor = _axes(inputs, weights).bordered(1.0)
-        else:
-            factor = Factor.decompose(inputs.gram(weights)).astype(X.dtype)
+        factor = _factor(inputs, weights, standardize, random_state)
         if copy:
             return cls(columns, SparseRows(X, columns), factor)
         rows = EncodedBatches if isinstance(X, EncodedRows) else MappedRows
@@ -154,12 +147,9 @@ class BatchedFirstLayer:
             columns.apply(rows.columns, out=rows.columns)
         tilde, weights = _sample(rows.tilde, row_weights, random_state, None)
         inputs = DenseInputs(tilde)
-        if X.shape[1] > MOST_ROTATED:
-            factor = _leading_pairs(inputs, weights.astype(X.dtype), random_state)
+        if not standardize or X.shape[1] > MOST_ROTATED:
+            factor = _factor(inputs, weights, standardize, random_state)
             return cls(columns, rows, factor)
-        if not standardize:
-            S = inputs.gram(weights)
-            return cls(columns, rows, Factor.decompose(S).astype(X.dtype))
         axes = _axes(inputs, weights)
         if axes.vectors is None:
             return cls(columns, rows, axes.bordered(1.0))
@@ -190,6 +180,17 @@ class BatchedFirstLayer:
         inputs = DenseInputs.standardised(X, self.columns)
         DenseRows(inputs.tilde).rotate(self.basis)
         return inputs
+
+
+def _factor(
+    inputs: Inputs, weights: Array, standardize: bool, random_state: np.random.RandomState
+) -> Factor:
+    """Return ``S_1`` of columns that are not rotated."""
+    if inputs.shape[1] > MOST_ROTATED:
+        return _leading_pairs(inputs, weights.astype(inputs.dtype), random_state)
+    if standardize:
+        return _axes(inputs, weights).bordered(1.0)
+    return Factor.decompose(inputs.gram(weights)).astype(inputs.dtype)
 
 
 def _axes(inputs: Inputs, weights: Array) -> Factor:

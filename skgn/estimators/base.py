@@ -141,9 +141,8 @@ class BaseGaussNewtonMLP(TableEstimator):
         """Fit, or leave the estimator as it was."""
         random_state = check_random_state(self.random_state)
         settings = self._settings()
-        tasks = Tasks.of(
-            *(self, X, y, sample_weight, validation), 1 + settings.searches_alpha
-        )
+        parts = 1 + settings.searches_alpha
+        tasks = Tasks.of(self, X, y, sample_weight, validation, parts)
         if tasks is not None and settings.searches_alpha:
             tasks.begin(SEARCH, None)
         earlier = self._fitted if self.warm_start and hasattr(self, "_fitted") else None
@@ -479,8 +478,7 @@ class BaseGaussNewtonMLP(TableEstimator):
             If there is no such layer.
         """
         check_is_fitted(self)
-        predictor = self._predictor
-        count = len(predictor.layers) - 1
+        count = len(self._predictor.layers) - 1
         if not isinstance(layer, Integral) or not -count <= layer < count:
             among = (
                 f"from {-count} to {count - 1}" if count else "none: there is no layer"
@@ -489,8 +487,13 @@ class BaseGaussNewtonMLP(TableEstimator):
                 f"layer must be the number of a hidden layer, {among}; got {layer!r}."
             )
         X, _ = checked(self, self._table, X, reset=False)
+        return self._hidden_of(as_csr_array(X), int(layer) % count)
+
+    def _hidden_of(self, X: Any, l: int) -> Array:
+        """Return the activations of hidden layer `l`, for an `X` that has been read."""
+        predictor = self._predictor
         with one_thread(predictor.largest_product(X.shape[0])):
-            return predictor.hidden(as_csr_array(X), int(layer) % count)
+            return predictor.hidden(X, l)
 
     def _outputs_of(self, X: Any) -> Array:
         """Return the same for an `X` that has been read."""

@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_array, column_or_1d
 
+from skgn.data.columns import LARGEST
 from skgn.data.samples import Samples
+from skgn.estimators.targets import FOLDS, cross_fitted, split_at_random
 from skgn.model.losses import Loss, Squared
 from skgn.model.real_losses import Absolute, Gamma, Poisson
 from skgn.typing import Array
@@ -32,12 +34,6 @@ LOSSES: dict[str, type[Any]] = {
 
 #: Losses with a logarithmic link.
 LOGARITHMIC = ("poisson", "gamma")
-
-#: Largest size of a target: squares of standardised ones are finite.
-LARGEST = 1e300
-
-#: Folds of samples that mean targets are found by.
-FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -167,28 +163,22 @@ class RealTargets:
         random_state: np.random.RandomState,
     ) -> tuple[Array, Array]:
         """See :class:`skgn.fitting.targets.Targets`; weights have no say in them."""
-        y = samples.targets[:, 0].astype(np.float64)
+        y = samples.targets.astype(np.float64)
         folds = min(FOLDS, len(y))
         if folds < 2:
-            return np.zeros((len(y), 1)), np.zeros((count, 1))
+            return np.zeros(y.shape), np.zeros((count, 1))
         # only here: its package takes as long to import as this one
         from sklearn.model_selection import KFold
 
         seed = random_state.randint(np.iinfo(np.int32).max)
-        own = np.empty((len(y), 1))
-        for others, fold in KFold(folds, shuffle=True, random_state=seed).split(y):
-            own[fold] = _means(index[others], y[others], count)[index[fold]]
-        return own, _means(index, y, count)
+        parts = KFold(folds, shuffle=True, random_state=seed)
+        return cross_fitted(index, y, count, parts.split(y))
 
     def split(
         self, samples: Samples, n_held_out: int, random_state: np.random.RandomState
     ) -> tuple[NDArray[Any], NDArray[Any]] | None:
         """See :class:`skgn.fitting.targets.Targets`; at random."""
-        m = len(samples.weights)
-        if n_held_out >= m:
-            return None
-        order = random_state.permutation(m)
-        return np.sort(order[n_held_out:]), order[:n_held_out]
+        return split_at_random(len(samples.weights), n_held_out, random_state)
 
 
 def valid(y: Any, name: str = "y") -> Array:
@@ -202,10 +192,10 @@ def valid(y: Any, name: str = "y") -> Array:
     y = check_array(y, ensure_2d=False, dtype=np.float64, input_name=name)
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
-    largest = np.abs(y).max(initial=0)
-    if largest > LARGEST:
+    largest, limit = np.abs(y).max(initial=0), LARGEST["float64"]
+    if largest > limit:
         raise ValueError(
-            f"{name} has values of size {largest:.1e}; {LARGEST:g} is the largest that a "
+            f"{name} has values of size {largest:.1e}; {limit:g} is the largest that a "
             "fit can take. Rescale it."
         )
     return y
@@ -234,11 +224,3 @@ def _median(values: Array, share: Array) -> float:
     order = np.argsort(values)
     below = np.cumsum(share[order])
     return float(values[order[np.searchsorted(below, 0.5 * below[-1])]])
-
-
-def _means(index: NDArray[np.intp], y: Array, count: int) -> Array:
-    """Return the shrunk mean target of each category, shape (count, 1)."""
-    from sklearn.preprocessing import TargetEncoder  # only here: few fits need it
-
-    encoder = TargetEncoder(target_type="continuous").fit(index[:, None], y)
-    return encoder.transform(np.arange(count)[:, None])

@@ -10,7 +10,6 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skgn._compat import StrOptions, fit_context
-from skgn._threads import one_thread
 from skgn.data.samples import Samples, as_csr_array
 from skgn.estimators.base import BaseGaussNewtonMLP
 from skgn.estimators.reading import checked
@@ -350,13 +349,12 @@ class GaussNewtonMLPRegressor(RegressorMixin, BaseGaussNewtonMLP):
     def _features(self, X: Any) -> Array:
         """Return what the last layer sees of samples, and a one: (m, 1 + h)."""
         predictor = self._predictor
-        with one_thread(predictor.largest_product(X.shape[0])):
-            if len(predictor.layers) > 1:
-                features = predictor.hidden(X, len(predictor.layers) - 2)
-            else:
-                dense = X.toarray() if hasattr(X, "toarray") else X
-                encoded = predictor.encoded(dense.astype(np.float64))
-                features = (encoded - self.mean_) / self.scale_
+        if len(predictor.layers) > 1:
+            features = self._hidden_of(X, len(predictor.layers) - 2)
+        else:
+            dense = X.toarray() if hasattr(X, "toarray") else X
+            features = predictor.encoded(dense.astype(np.float64))
+            predictor.columns.apply(features, out=features)
         return np.column_stack([np.ones(X.shape[0]), features])
 
     def _after(self, targets: RealTargets, samples: Samples) -> None:

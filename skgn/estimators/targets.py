@@ -1,6 +1,7 @@
 """Labels of classification, from what the user has to what a loss takes."""
 
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,14 +118,10 @@ class ClassTargets:
 
         seed = random_state.randint(np.iinfo(np.int32).max)
         parts = StratifiedKFold(folds, shuffle=True, random_state=seed)
-        own = np.empty(is_class.shape)
         with warnings.catch_warnings():
             # of classes that have fewer samples than there are folds
             warnings.filterwarnings("ignore", "The least populated class")
-            for others, fold in parts.split(index, labels):
-                table = _mean_targets(index[others], is_class[others], count)
-                own[fold] = table[index[fold]]
-        return own, _mean_targets(index, is_class, count)
+            return cross_fitted(index, is_class, count, parts.split(index, labels))
 
     def split(
         self, samples: Samples, n_held_out: int, random_state: np.random.RandomState
@@ -216,11 +213,7 @@ class LabelTargets:
         self, samples: Samples, n_held_out: int, random_state: np.random.RandomState
     ) -> tuple[NDArray[Any], NDArray[Any]] | None:
         """See :class:`skgn.fitting.targets.Targets`."""
-        m = len(samples.weights)
-        if n_held_out >= m:
-            return None
-        train, held_out = _split(np.arange(m), n_held_out, None, random_state)
-        return np.sort(train), held_out
+        return split_at_random(len(samples.weights), n_held_out, random_state)
 
 
 AnyTargets = ClassTargets | LabelTargets
@@ -293,7 +286,41 @@ def _given_factors(class_weight: ClassWeight, classes: NDArray[Any]) -> Array:
     return moderate(factors)
 
 
-def _mean_targets(index: NDArray[np.intp], is_class: Array, count: int) -> Array:
+def cross_fitted(
+    index: NDArray[np.intp],
+    columns: Array,
+    count: int,
+    parts: Iterable[tuple[NDArray[Any], NDArray[Any]]],
+) -> tuple[Array, Array]:
+    """Return mean targets: of each sample's category by the other parts, and by all.
+
+    Parameters
+    ----------
+    index : ndarray of shape (m,)
+        Categories of the samples, of which there may be `count`.
+    columns : ndarray of shape (m, q)
+        What they are means of.
+    parts : iterable of (ndarray, ndarray)
+        Other samples, and those of each part.
+    """
+    own = np.empty(columns.shape)
+    for others, part in parts:
+        table = _mean_targets(index[others], columns[others], count)
+        own[part] = table[index[part]]
+    return own, _mean_targets(index, columns, count)
+
+
+def split_at_random(
+    m: int, n_held_out: int, random_state: np.random.RandomState
+) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    """Return where `n_held_out` of m samples are, behind all others; None if too few."""
+    if n_held_out >= m:
+        return None
+    train, held_out = _split(np.arange(m), n_held_out, None, random_state)
+    return np.sort(train), held_out
+
+
+def _mean_targets(index: NDArray[np.intp], columns: Array, count: int) -> Array:
     """Return the shrunk mean of each column by category, shape (count, q)."""
     from sklearn.preprocessing import TargetEncoder  # only here: few fits need it
 
@@ -303,7 +330,7 @@ def _mean_targets(index: NDArray[np.intp], is_class: Array, count: int) -> Array
             TargetEncoder(target_type="continuous")
             .fit(index[:, None], column)
             .transform(categories)
-            for column in is_class.T
+            for column in columns.T
         ]
     )
 

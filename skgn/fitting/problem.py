@@ -128,9 +128,13 @@ class Problem(ABC):
     def evidence(self, share: float) -> Evidence:
         """Return the rule for alpha; an epoch is worth as many iterations as it waits."""
         wait = 0 if self.batched else Evidence.wait
-        K = self.network.widths[-1]
         return Evidence(
-            *(self.total_weight, self.null_cost, share, wait), self.loss.dispersion, K
+            self.total_weight,
+            self.null_cost,
+            share,
+            wait,
+            dispersion=self.loss.dispersion,
+            n_outputs=self.network.widths[-1],
         )
 
     @property

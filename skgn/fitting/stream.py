@@ -130,8 +130,12 @@ class Stream:
             return self
         theta = self.descent.theta
         rule = Evidence(
-            *(self.statistics.total, null_cost, TEMPERED, 0),
-            *(loss.dispersion, network.widths[-1]),
+            self.statistics.total,
+            null_cost,
+            TEMPERED,
+            wait=0,
+            dispersion=loss.dispersion,
+            n_outputs=network.widths[-1],
         )
         squared_norm = network.weight_inner(theta, theta)
         spectra = self.descent.factors.spectra
@@ -226,8 +230,7 @@ def take_chunk(
     predictor = Predictor.of(network, layers, stream.columns, encoder)
     if settings.searches_alpha:
         null = null_cost(targets.loss, samples, stream.mean_target)
-        own = network, targets.loss, steps
-        stream = stream.with_evidence(*own, means["cost"], null)
+        stream = stream.with_evidence(network, targets.loss, steps, means["cost"], null)
     path = None
     if settings.searches_alpha and earlier is not None:
         path = earlier.alpha_path

@@ -150,20 +150,11 @@ class Loss(Protocol):
         """
 
 
-class Bernoulli:
-    """Element-wise log loss with a sigmoid; targets of shape (m, K), 0 or 1."""
+class ElementWise:
+    """What losses share whose H is diagonal: sums over the outputs of a row.
 
-    out_activation = "logistic"
-    dispersion = None
-
-    def pointwise(self, Z: Array, targets: NDArray[Any]) -> Pointwise:
-        """See :class:`Loss`."""
-        sign = 1 - 2 * targets
-        margin = sign * Z
-        wrong = expit(margin)  # probability given to the other value
-        # log_expit(-t) = -log(1 + exp(t)) without overflow
-        loss = -log_expit(-margin).sum(axis=1)
-        return Pointwise(loss, sign * wrong, wrong * (1 - wrong))
+    `spread` is the diagonal.
+    """
 
     def center(self, at: Pointwise, R: Array) -> Array:
         """See :class:`Loss`; H has no null space."""
@@ -179,7 +170,7 @@ class Bernoulli:
 
     def hessian_sqrt(self, at: Pointwise) -> Array:
         """See :class:`Loss`."""
-        return diagonal_columns(np.sqrt(at.spread))
+        return _diagonal_columns(np.sqrt(at.spread))
 
     def sampled_root(self, at: Pointwise, signs: Array) -> Array:
         """See :class:`Loss`."""
@@ -188,6 +179,22 @@ class Bernoulli:
     def root_columns(self, K: int) -> int:
         """See :class:`Loss`."""
         return K
+
+
+class Bernoulli(ElementWise):
+    """Element-wise log loss with a sigmoid; targets of shape (m, K), 0 or 1."""
+
+    out_activation = "logistic"
+    dispersion = None
+
+    def pointwise(self, Z: Array, targets: NDArray[Any]) -> Pointwise:
+        """See :class:`Loss`."""
+        sign = 1 - 2 * targets
+        margin = sign * Z
+        wrong = expit(margin)  # probability given to the other value
+        # log_expit(-t) = -log(1 + exp(t)) without overflow
+        loss = -log_expit(-margin).sum(axis=1)
+        return Pointwise(loss, sign * wrong, wrong * (1 - wrong))
 
     def working_residual(self, at: Pointwise) -> Array:
         """See :class:`Loss`."""
@@ -310,7 +317,7 @@ class Multinomial:
         return float(np.average(Z.argmax(axis=1) == targets, weights=weights))
 
 
-class Squared:
+class Squared(ElementWise):
     """Half the squared error with the identity; targets of shape (m, K), real."""
 
     out_activation = "identity"
@@ -321,30 +328,6 @@ class Squared:
         residual = Z - targets
         loss = 0.5 * np.einsum("ik,ik->i", residual, residual)
         return Pointwise(loss, residual, np.ones_like(residual))
-
-    def center(self, at: Pointwise, R: Array) -> Array:
-        """See :class:`Loss`; H is the identity."""
-        return R
-
-    def hessian_product(self, at: Pointwise, R: Array) -> Array:
-        """See :class:`Loss`."""
-        return R.copy()
-
-    def trace(self, at: Pointwise) -> Array:
-        """See :class:`Loss`."""
-        return at.spread.sum(axis=1)
-
-    def hessian_sqrt(self, at: Pointwise) -> Array:
-        """See :class:`Loss`."""
-        return diagonal_columns(at.spread)
-
-    def sampled_root(self, at: Pointwise, signs: Array) -> Array:
-        """See :class:`Loss`."""
-        return np.sqrt(at.spread) * signs
-
-    def root_columns(self, K: int) -> int:
-        """See :class:`Loss`."""
-        return K
 
     def working_residual(self, at: Pointwise) -> Array:
         """See :class:`Loss`; nothing is divided by."""
@@ -384,7 +367,7 @@ def r_squared(predictions: Array, targets: NDArray[Any], weights: Array) -> floa
     return float(np.mean(1 - share))
 
 
-def diagonal_columns(root: Array) -> Array:
+def _diagonal_columns(root: Array) -> Array:
     """Return the columns of the diagonal matrices diag(root[i]), one per row i."""
     m, K = root.shape
     B = np.zeros((K, m, K), dtype=root.dtype)

@@ -38,14 +38,14 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from skgn.model.losses import MEAN_FLOOR, Pointwise, diagonal_columns, r_squared
+from skgn.model.losses import MEAN_FLOOR, ElementWise, Pointwise, r_squared
 from skgn.typing import Array
 
 #: δ, in the unit of the targets' scale.
 SMOOTHING = 0.05
 
 
-class ElementWise(ABC):
+class RealLoss(ElementWise, ABC):
     """A loss that is a sum over the outputs; targets of shape (m, K), real."""
 
     out_activation: ClassVar[str]
@@ -63,30 +63,6 @@ class ElementWise(ABC):
     @abstractmethod
     def mean_link(self, mean: Array) -> Array:
         """See :class:`skgn.model.losses.Loss`."""
-
-    def center(self, at: Pointwise, R: Array) -> Array:
-        """See :class:`skgn.model.losses.Loss`; H has no null space."""
-        return R
-
-    def hessian_product(self, at: Pointwise, R: Array) -> Array:
-        """See :class:`skgn.model.losses.Loss`."""
-        return at.spread * R
-
-    def trace(self, at: Pointwise) -> Array:
-        """See :class:`skgn.model.losses.Loss`."""
-        return at.spread.sum(axis=1)
-
-    def hessian_sqrt(self, at: Pointwise) -> Array:
-        """See :class:`skgn.model.losses.Loss`."""
-        return diagonal_columns(np.sqrt(at.spread))
-
-    def sampled_root(self, at: Pointwise, signs: Array) -> Array:
-        """See :class:`skgn.model.losses.Loss`."""
-        return np.sqrt(at.spread) * signs
-
-    def root_columns(self, K: int) -> int:
-        """See :class:`skgn.model.losses.Loss`."""
-        return K
 
     def working_residual(self, at: Pointwise) -> Array:
         """See :class:`skgn.model.losses.Loss`."""
@@ -106,7 +82,7 @@ class ElementWise(ABC):
         return r_squared(self.prediction(Z), targets, weights)
 
 
-class Poisson(ElementWise):
+class Poisson(RealLoss):
     """Half the Poisson deviance with a logarithmic link; targets not negative."""
 
     out_activation = "exponential"
@@ -130,7 +106,7 @@ class Poisson(ElementWise):
         return np.log(np.maximum(mean, MEAN_FLOOR))
 
 
-class Gamma(ElementWise):
+class Gamma(RealLoss):
     """Half the gamma deviance with a logarithmic link; targets positive."""
 
     out_activation = "exponential"
@@ -151,7 +127,7 @@ class Gamma(ElementWise):
 
 
 @dataclass(frozen=True)
-class Absolute(ElementWise):
+class Absolute(RealLoss):
     """Absolute error, smoothed within a distance δ; targets real.
 
     Attributes
