@@ -1,6 +1,6 @@
 """Imports run one way, and of other packages reach those that are declared.
 
-estimators -> fitting -> (thread ->) training -> steps -> model -> data -> linalg
+estimators -> (cluster ->) fitting -> (thread ->) training -> steps -> model -> data -> linalg
 """
 
 import ast
@@ -23,8 +23,12 @@ ALLOWED = {
     "__init__": {"estimators", "displays", "_version"},
     "onnx": {"estimators", "data", "model", "typing"},
     "estimators": {
-        *("estimators", "fitting", "training", "data", "model"),
+        *("estimators", "cluster", "fitting", "training", "data", "model"),
         *("_compat", "_threads", "_version", "typing"),
+    },
+    "cluster": {
+        *("cluster", "fitting", "training", "steps", "data", "model", "linalg"),
+        *("_threads", "typing"),
     },
     "fitting": {
         *("fitting", "thread", "training", "steps", "data", "model", "typing"),
@@ -44,7 +48,7 @@ ALLOWED = {
 }
 
 NUMERICAL = {*ALLOWED} - {
-    *("estimators", "displays", "callbacks", "onnx", "_compat", "_threads")
+    *("estimators", "cluster", "displays", "callbacks", "onnx", "_compat", "_threads")
 }
 
 
@@ -92,9 +96,12 @@ def test_numerical_parts_know_numpy_and_scipy_only(path):
     assert roots - set(sys.stdlib_module_names) <= {"skgn", "numpy", "scipy"}
 
 
+#: Files that are imported where a dask collection comes along.
+WITH_DASK = {ROOT / "cluster" / "workers.py", ROOT / "estimators" / "collections.py"}
+
 #: Extras of pyproject.toml that the files of a folder outside the package may use.
 EXTRAS = {
-    "tests": ["test", "onnx"],  # of the latter, what is skipped where it is missing
+    "tests": ["test", "dask", "onnx"],  # of the latter, what is skipped where it is missing
     "docs": ["docs"],
     "examples": ["plot", "docs", "bench"],  # of the last, what may be missing
     "examples/benchmarks": ["bench"],
@@ -120,6 +127,8 @@ def outside(path):
 def test_dependencies_are_declared(path):
     """The package imports what pip installs with it; two parts need an extra."""
     extras = {"displays": ["plot"], "onnx": ["onnx"]}.get(part_of(path), [])
+    if path in WITH_DASK:
+        extras = ["dask"]
     assert outside(path) <= {"skgn"} | declared(*extras)
 
 

@@ -142,6 +142,10 @@ class ColumnError(ValueError):
         super().__init__(f"Feature {column} of X {what}")
         self.column, self.what = column, what
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Say how it is sent to another process."""
+        return type(self), (self.column, self.what)
+
 
 def in_columns(V: Array, old: Standardisation, new: Standardisation) -> Array:
     """Return ``V_1`` given for columns standardised by `old` for those of `new`."""

@@ -105,8 +105,13 @@ class Category:
 
         Of many categories there may be mean targets, too.
         """
-        index = row_of(codes, count)
-        totals = np.bincount(index, weights, count + 2)
+        totals = np.bincount(row_of(codes, count), weights, count + 2)
+        return cls.of_totals(column, totals.astype(np.float64), with_means)
+
+    @classmethod
+    def of_totals(cls, column: int, totals: Array, with_means: bool) -> Category:
+        """Learn from the weights of K categories, the unknown and the missing."""
+        count = len(totals) - 2
         seen = np.flatnonzero(totals[:count])
         many = len(seen) > MANY
         least = MIN_WEIGHT
@@ -134,6 +139,65 @@ class Category:
     def encode(self, codes: Array) -> Array:
         """Return the columns for codes, shape (m, w)."""
         return self.table.take(row_of(codes, self.count), axis=0)
+
+
+@dataclass(frozen=True)
+class RawColumns:
+    """What an encoder without steps learns of raw columns; that of more rows adds up.
+
+    Attributes
+    ----------
+    mean, weights : ndarray of shape (n,), float64
+        Of the numbers that are there: their mean, and the sum of their weights.
+    missing : ndarray of shape (n,), bool
+        Whether some lack.
+    totals : dict of ndarray of shape (K + 2,)
+        Weights of the categories, the unknown and the missing, by column.
+    """
+
+    mean: Array
+    weights: Array
+    missing: NDArray[np.bool_]
+    totals: dict[int, Array]
+
+    @classmethod
+    def of(
+        cls, X: Array, row_weights: Array, n_categories: dict[int, int] | None = None
+    ) -> RawColumns:
+        """Learn from rows; see :meth:`Encoder.of`."""
+        mean, weights, missing = means(X, row_weights)
+        totals: dict[int, Any] = {
+            j: np.bincount(row_of(X[:, j], count), row_weights, count + 2)
+            for j, count in (n_categories or {}).items()
+        }
+        return cls(mean, weights, missing, totals)
+
+    def merged(self, other: RawColumns) -> RawColumns:
+        """Return what all rows of both tell."""
+        weights = self.weights + other.weights
+        there = weights > 0
+        share = np.divide(other.weights, weights, out=np.zeros_like(weights), where=there)
+        return RawColumns(
+            (1 - share) * self.mean + share * other.mean,
+            weights,
+            self.missing | other.missing,
+            {j: own + other.totals[j] for j, own in self.totals.items()},
+        )
+
+    def scaled(self, factor: float) -> RawColumns:
+        """Return the same by weights in another unit."""
+        totals = {j: factor * own for j, own in self.totals.items()}
+        return replace(self, weights=factor * self.weights, totals=totals)
+
+    def encoder(self, with_means: bool) -> Encoder:
+        """Return the encoder without steps."""
+        n = len(self.mean)
+        numbers = np.setdiff1d(np.arange(n), list(self.totals))
+        own = tuple(
+            Category.of_totals(j, totals, with_means) for j, totals in self.totals.items()
+        )
+        knots = tuple(np.empty(0) for _ in range(n))
+        return Encoder(self.mean, knots, numbers[self.missing[numbers]], own)
 
 
 @dataclass(frozen=True)
@@ -248,15 +312,7 @@ class Encoder:
         with_means : bool
             Whether there will be mean targets of many categories.
         """
-        n, counts = X.shape[1], n_categories or {}
-        fill, some_missing = means(X, row_weights)
-        numbers = np.setdiff1d(np.arange(n), list(counts))
-        own = tuple(
-            Category.of(j, X[:, j], row_weights, count, with_means)
-            for j, count in counts.items()
-        )
-        knots = tuple(np.empty(0) for _ in range(n))
-        return cls(fill, knots, numbers[some_missing[numbers]], own)
+        return RawColumns.of(X, row_weights, n_categories).encoder(with_means)
 
     def with_steps(
         self,
@@ -495,14 +551,15 @@ def row_of(codes: Array, count: int) -> NDArray[np.intp]:
 
 
 @np.errstate(over="ignore")  # of numbers that are too large for a fit
-def means(X: Array, row_weights: Array) -> tuple[Array, NDArray[np.bool_]]:
-    """Return the mean of the numbers in each column, 0 if none, and whether some lack.
+def means(X: Array, row_weights: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
+    """Return the mean of the numbers in each column, their weight, and whether some lack.
 
-    Both by the rows of positive weight.
+    All by the rows of positive weight; the mean is 0 where there is no number.
     """
     n = X.shape[1]
     sums, weights, missing = np.zeros(n), np.zeros(n), np.zeros(n, dtype=bool)
-    w = row_weights / row_weights.sum()
+    total = row_weights.sum()
+    w = row_weights / total
     for rows in row_chunks(*X.shape):
         part = X[rows].astype(np.float64)
         lacks = np.isnan(part)
@@ -512,7 +569,7 @@ def means(X: Array, row_weights: Array) -> tuple[Array, NDArray[np.bool_]]:
         weights += w[rows] @ ~lacks
         sums += w[rows] @ part  # a mean, which does not overflow
     mean: Array = np.divide(sums, weights, out=np.zeros(n), where=weights > 0)
-    return mean, missing
+    return mean, total * weights, missing
 
 
 def any_missing(X: Array) -> bool:

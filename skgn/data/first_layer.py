@@ -90,14 +90,7 @@ class FirstLayer:
             factor = truncated_factor(inputs, weights, random_state)
             return cls(columns, inputs, factor)
         if n <= m:
-            S = inputs.gram(row_weights)
-            span = Factor.decompose(S[1:, 1:], RANK_TOLERANCE, unit).astype(inputs.dtype)
-            if standardize:
-                # centred columns: S_1 is the span and the column of ones apart
-                factor = span.bordered(1.0)
-            else:
-                factor = Factor.decompose(S).astype(inputs.dtype)
-            return cls(columns, inputs, factor, span=span)
+            return cls.in_columns(columns, inputs, inputs.gram(row_weights), standardize)
         row_space = RowSpace.of(inputs, row_weights, unit)
         inputs = row_space.inputs
         if standardize:
@@ -107,6 +100,20 @@ class FirstLayer:
         else:
             factor = Factor.decompose(inputs.gram(weights))
         return cls(columns, inputs, factor, row_space)
+
+    @classmethod
+    def in_columns(
+        cls, columns: Standardisation, inputs: Inputs, S: Array, standardize: bool
+    ) -> "FirstLayer":
+        """Take the columns as coordinates, and decompose their ``S_1``."""
+        unit = 1.0 if standardize else 0.0
+        span = Factor.decompose(S[1:, 1:], RANK_TOLERANCE, unit).astype(inputs.dtype)
+        if standardize:
+            # centred columns: S_1 is the span and the column of ones apart
+            factor = span.bordered(1.0)
+        else:
+            factor = Factor.decompose(S).astype(inputs.dtype)
+        return cls(columns, inputs, factor, span=span)
 
     @property
     def width(self) -> int:

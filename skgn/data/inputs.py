@@ -80,6 +80,10 @@ class DenseInputs:
         columns.apply(X, out=tilde[:, 1:])
         return cls(tilde)
 
+    def take(self, index: NDArray[Any] | slice) -> "DenseInputs":
+        """Return some of the rows; of a slice, not a copy."""
+        return DenseInputs(self.tilde[index])
+
     def product(self, V: Array, out: Array) -> Array:
         """See :class:`Inputs`."""
         return matmul(self.tilde, V, out=out)
@@ -192,7 +196,7 @@ class SparseInputs:
         offset = np.where(far, 0, columns.mean) / columns.scale
         return cls(with_columns(own, far, block), offset)
 
-    def take(self, index: NDArray[Any]) -> "SparseInputs":
+    def take(self, index: NDArray[Any] | slice) -> "SparseInputs":
         """Return some of the rows, as a copy."""
         return SparseInputs(self.X[index], self.offset)
 

@@ -58,6 +58,16 @@ class Samples:
         return replace(self, targets=targets, weights=weights)
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Number of samples and of columns."""
+        return len(self.weights), self.X.shape[1]
+
+    @property
+    def dtype(self) -> Any:
+        """Precision of X."""
+        return self.X.dtype
+
+    @property
     def is_mapped(self) -> bool:
         """Whether X is a memory-mapped file."""
         return is_mapped(self.X)
@@ -99,21 +109,22 @@ class Samples:
         return self if keep.all() else self.take(keep)
 
 
-def moderate(weights: Array) -> Array:
+def moderate(weights: Array, largest: float | None = None) -> Array:
     """Return weights that neither overflow nor vanish when they are worked with.
 
     Where the largest is out of the way, all are rescaled: a sum of 1e100 samples and one
     of 1e300 are both more than the evidence can tell from infinity. Positive weights of
     less than 1e-100 of the largest, which no precision can tell from zero, become that.
+    `largest` is that of all weights, where these are a part of them.
     """
-    largest = weights.max(initial=0)
+    largest = float(weights.max(initial=0)) if largest is None else largest
     if largest == 0:
         return weights
     # a power of two is exact; tiny numbers are made normal ones before any are bounded
     bounded = min(max(largest, LEAST_WEIGHT), MOST_WEIGHT)
     shift = int(np.log2(bounded) - np.log2(largest))
     weights = np.ldexp(weights, max(shift, 0))
-    least = LEAST_WEIGHT * weights.max()
+    least = LEAST_WEIGHT * float(np.ldexp(largest, max(shift, 0)))
     weights = np.where((weights > 0) & (weights < least), least, weights)
     return np.ldexp(weights, min(shift, 0))
 

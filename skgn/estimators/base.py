@@ -23,6 +23,7 @@ from skgn.data.samples import Samples, as_csr_array
 from skgn.estimators.reading import (
     TableEstimator,
     checked,
+    is_collection,
     named_columns,
     read_attributes,
     validated,
@@ -147,9 +148,13 @@ class BaseGaussNewtonMLP(TableEstimator):
             tasks.begin(SEARCH, None)
         earlier = self._fitted if self.warm_start and hasattr(self, "_fitted") else None
         reader = clone(self)  # which takes note of the columns
-        table = self._table_for(X, earlier)
+        spread = any(map(is_collection, (X, y, sample_weight, *validation)))
+        read, train = (self._read_spread, _fit_spread) if spread else (self._read, fit)
+        table = None if spread else self._table_for(X, earlier)
+        if spread and earlier is not None:
+            table = self._table
         with one_thread(), named_columns(reader):
-            samples, targets, held_out = self._read(
+            samples, targets, held_out, table = read(
                 reader, table, X, y, sample_weight, validation
             )
             if earlier is not None:
@@ -162,7 +167,7 @@ class BaseGaussNewtonMLP(TableEstimator):
             observer = together(tasks, _print if self.verbose else None, attributes)
             original = None
             try:
-                fitted = fit(settings, samples, targets, start, held_out, observer)
+                fitted = train(settings, samples, targets, start, held_out, observer)
             except FitInterrupted as interrupt:
                 fitted, original = interrupt.fitted, interrupt.original
         self._take(attributes(fitted))
@@ -172,7 +177,32 @@ class BaseGaussNewtonMLP(TableEstimator):
             raise original
         if tasks is not None:
             tasks.done(attributes(fitted))
-        self._advise(self._ending, settings, samples)
+        self._advise(self._ending, settings, samples.dtype, samples.shape[0])
+
+    def _read_spread(
+        self,
+        reader: BaseEstimator,
+        table: Reader | None,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation: tuple[Any, Any, Any],
+    ) -> tuple[Any, AnyTargets, Any, Reader]:
+        """Read dask collections; see :meth:`_read`. Their samples stay where they are."""
+        # only here: dask is not needed but for its collections
+        from skgn.estimators.collections import read_collections, read_held_out
+
+        samples, targets, table = read_collections(
+            self, reader, table, X, y, sample_weight
+        )
+        if any(map(is_collection, validation)) and self._is_validated(*validation):
+            dtype = samples.like.X.dtype
+            held_out = read_held_out(self, reader, table, targets, dtype, *validation)
+        else:
+            held_out = self._validation_samples(
+                reader, table, samples.like, targets, *validation
+            )
+        return samples, targets, held_out, table
 
     def _after(self, targets: AnyTargets, samples: Samples) -> None:
         """Take what is known of the samples once the network is fitted."""
@@ -182,21 +212,23 @@ class BaseGaussNewtonMLP(TableEstimator):
         """What is to be said of how the fit ended."""
         return "penalty" if self._fitted.penalty_prevails else self.stop_reason_
 
-    def _advise(self, reason: str, settings: Settings, samples: Samples) -> None:
+    def _advise(self, reason: str, settings: Settings, dtype: Any, count: int) -> None:
         """Warn of how a fit ended, if there is something to be done about it."""
-        advice = self._advice(reason, settings, samples)
+        advice = self._advice(reason, settings, dtype, count)
         if advice is not None:
             # the caller of fit, through scikit-learn's wrapper of it
             warnings.warn(advice, ConvergenceWarning, stacklevel=5)
 
-    def _advice(self, reason: str, settings: Settings, samples: Samples) -> str | None:
+    def _advice(
+        self, reason: str, settings: Settings, dtype: Any, count: int
+    ) -> str | None:
         """Return what is to be said of how a fit ended, if anything."""
         if reason == "diverged" and self.solver == "kronecker":
             reason = "batches"
         if reason not in ADVICE:
             return None
         precision, scale = "", ""
-        if samples.X.dtype == np.float32:
+        if dtype == np.float32:
             precision = "Fit in float64."
         if not settings.standardize:
             scale = "Use standardize=True or rescale the features of X."
@@ -206,9 +238,9 @@ class BaseGaussNewtonMLP(TableEstimator):
             n_iter=getattr(self, "n_iter_", 0),
             solver=self.solver,
             alpha=settings.initial_alpha,
-            equivalent=settings.initial_alpha / len(samples.weights),
+            equivalent=settings.initial_alpha / count,
             peer="MLPRegressor" if is_regressor(self) else "MLPClassifier",
-            in_batches=settings.initial_alpha / min(len(samples.weights), MLP_BATCH),
+            in_batches=settings.initial_alpha / min(count, MLP_BATCH),
             scale=scale,
             precision=precision,
         )
@@ -247,7 +279,7 @@ class BaseGaussNewtonMLP(TableEstimator):
             except np.linalg.LinAlgError as error:
                 raise ValueError(overflow(settings)) from error
         if fitted is None:
-            self._advise("chunk", settings, samples)
+            self._advise("chunk", settings, samples.X.dtype, len(samples.weights))
         else:
             self._take(self._attributes(fitted, targets, reader, table))
 
@@ -540,6 +572,12 @@ def _check_same_targets(earlier: AnyTargets, targets: AnyTargets) -> None:
             f"previous call to fit. Previously got {earlier.classes}, `y` has "
             f"{targets.classes}."
         )
+
+
+def _fit_spread(*arguments: Any) -> Fitted:
+    from skgn.cluster.fit import fit_spread  # only here: most fits do without
+
+    return fit_spread(*arguments)
 
 
 def _print(progress: Progress, fitted: Callable[[], Fitted] | None) -> None:

@@ -9,6 +9,7 @@ from sklearn.utils.metaestimators import available_if
 from skgn._compat import StrOptions, fit_context
 from skgn.estimators.base import BaseGaussNewtonMLP
 from skgn.estimators.labels import LabelEstimator
+from skgn.estimators.reading import lazy_on_collections
 from skgn.estimators.targets import (
     AnyTargets,
     announced,
@@ -494,6 +495,7 @@ class GaussNewtonMLPClassifier(LabelEstimator, BaseGaussNewtonMLP):
         self._partial_fit(X, y, classes, sample_weight)
         return self
 
+    @lazy_on_collections
     def predict(self, X):
         """Predict class labels.
 
@@ -514,6 +516,7 @@ class GaussNewtonMLPClassifier(LabelEstimator, BaseGaussNewtonMLP):
             return self.classes_[(Z[:, 0] > 0).astype(np.intp)]
         return self.classes_[Z.argmax(axis=1)]
 
+    @lazy_on_collections
     def predict_proba(self, X):
         """Predict probabilities.
 
@@ -533,6 +536,7 @@ class GaussNewtonMLPClassifier(LabelEstimator, BaseGaussNewtonMLP):
         Z = self._outputs(X)
         return self._targets.loss.prediction(self._two_sided(Z))
 
+    @lazy_on_collections
     def predict_log_proba(self, X):
         """Predict the logarithms of probabilities; they are finite.
 
@@ -549,6 +553,7 @@ class GaussNewtonMLPClassifier(LabelEstimator, BaseGaussNewtonMLP):
         Z = self._outputs(X)
         return self._targets.loss.log_prediction(self._two_sided(Z))
 
+    @lazy_on_collections
     def decision_function(self, X):
         """Return the outputs of the network before the sigmoid or softmax.
 

@@ -285,7 +285,7 @@ class GaussNewtonMLPEnsembleClassifier(LabelEstimator, TableEstimator):
         reader, original = clone(self), None
         table = Reader.of(X, self.categorical_features)
         with one_thread(), named_columns(reader):
-            samples, targets, held_out = self._read(
+            samples, targets, held_out, _ = self._read(
                 reader, table, X, y, sample_weight, validation
             )
             train, seed = samples, random_state.randint(LARGEST_SEED)
@@ -465,7 +465,9 @@ class GaussNewtonMLPEnsembleClassifier(LabelEstimator, TableEstimator):
         """Warn of networks that have ended badly."""
         for network in self.estimators_:
             settings = network._settings()
-            advice = network._advice(network._ending, settings, samples)
+            advice = network._advice(
+                network._ending, settings, samples.dtype, samples.shape[0]
+            )
             if advice is not None:
                 message = f"{network}: {advice}"
                 warnings.warn(message, ConvergenceWarning, stacklevel=4)

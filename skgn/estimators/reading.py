@@ -2,8 +2,9 @@
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from importlib.metadata import PackageNotFoundError, metadata
 from typing import Any, ClassVar
 
@@ -12,6 +13,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils import check_array, check_X_y
+from sklearn.utils.validation import check_is_fitted
 
 from skgn._compat import CallbackSupport, check_sample_weight, validate_data
 from skgn._version import __version__
@@ -62,8 +64,8 @@ class TableEstimator(CallbackSupport, BaseEstimator, ABC):
         y: Any,
         sample_weight: Any,
         validation: tuple[Any, Any, Any],
-    ) -> tuple[Samples, AnyTargets, Samples | None]:
-        """Return samples, the form of their targets, and validation samples.
+    ) -> tuple[Samples, AnyTargets, Samples | None, Reader]:
+        """Return samples, the form of their targets, validation samples, and the table.
 
         `reader` is an estimator that takes note of the columns.
         """
@@ -72,7 +74,7 @@ class TableEstimator(CallbackSupport, BaseEstimator, ABC):
         targets, values, weights = self._learned(samples.targets, samples.weights)
         samples = samples.with_targets(values, weights).positive()
         held_out = self._validation_samples(reader, table, samples, targets, *validation)
-        return samples, targets, held_out
+        return samples, targets, held_out, table
 
     def _validation_samples(
         self,
@@ -84,22 +86,8 @@ class TableEstimator(CallbackSupport, BaseEstimator, ABC):
         y_val: Any,
         sample_weight_val: Any,
     ) -> Samples | None:
-        if X_val is None and y_val is None:
-            if sample_weight_val is not None:
-                raise ValueError(
-                    "sample_weight_val is provided, but X_val and y_val were not."
-                )
+        if not self._is_validated(X_val, y_val, sample_weight_val):
             return None
-        if y_val is None:
-            raise ValueError("X_val is provided, but y_val was not provided.")
-        if X_val is None:
-            raise ValueError("y_val is provided, but X_val was not provided.")
-        if not self.early_stopping:
-            raise ValueError(
-                "X_val and y_val are passed to fit while at the same time "
-                "early_stopping is False. When passing X_val and y_val to fit, "
-                "early_stopping should be set to True."
-            )
         try:
             X_val, y_val = checked(
                 reader, table, X_val, y_val, samples.X.dtype, reset=False
@@ -112,6 +100,26 @@ class TableEstimator(CallbackSupport, BaseEstimator, ABC):
         if not weights.any():
             raise ValueError("class_weight leaves no sample of X_val a weight.")
         return Samples(as_csr_array(X_val), values, weights).positive()
+
+    def _is_validated(self, X_val: Any, y_val: Any, sample_weight_val: Any) -> bool:
+        """Return whether validation samples are given, all that belongs to them."""
+        if X_val is None and y_val is None:
+            if sample_weight_val is not None:
+                raise ValueError(
+                    "sample_weight_val is provided, but X_val and y_val were not."
+                )
+            return False
+        if y_val is None:
+            raise ValueError("X_val is provided, but y_val was not provided.")
+        if X_val is None:
+            raise ValueError("y_val is provided, but X_val was not provided.")
+        if not self.early_stopping:
+            raise ValueError(
+                "X_val and y_val are passed to fit while at the same time "
+                "early_stopping is False. When passing X_val and y_val to fit, "
+                "early_stopping should be set to True."
+            )
+        return True
 
     def _take(self, attributes: dict[str, Any]) -> None:
         """Take the attributes of a fit, all at once."""
@@ -185,6 +193,27 @@ def documentation() -> str:
     return named.get("Documentation", "").rstrip("/")
 
 
+def is_collection(X: Any) -> bool:
+    """Return whether something is a dask collection."""
+    return hasattr(type(X), "__dask_graph__")
+
+
+def lazy_on_collections(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a method that predicts return a dask array for a dask collection."""
+
+    @wraps(method)
+    def predict(self: Any, X: Any, *options: Any, **more: Any) -> Any:
+        if not is_collection(X):
+            return method(self, X, *options, **more)
+        # only here: dask is not needed but for its collections
+        from skgn.estimators.collections import predicted_lazily
+
+        check_is_fitted(self)
+        return predicted_lazily(method, self, X, *options, **more)
+
+    return predict
+
+
 def validated(
     estimator: BaseEstimator,
     table: Reader,
@@ -208,6 +237,12 @@ def checked(
     reset: bool = True,
 ) -> tuple[Any, Any]:
     """Return X with codes for categories and NaN for missing cells, and y, as arrays."""
+    if is_collection(X) or is_collection(y):
+        raise TypeError(
+            "Got a dask collection, which only fit and the predictions of one network "
+            "take. Pass X.compute() and y.compute(), or wrap the estimator, with "
+            "dask_ml.wrappers.Incremental for partial_fit."
+        )
     how: dict[str, Any] = {
         "accept_sparse": "csr",
         "dtype": (np.float64, np.float32) if dtype is None else dtype,

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from skgn._compat import StrOptions, fit_context
 from skgn.data.samples import Samples, as_csr_array
 from skgn.estimators.base import BaseGaussNewtonMLP
-from skgn.estimators.reading import checked
+from skgn.estimators.reading import checked, lazy_on_collections
 from skgn.estimators.real_targets import LOGARITHMIC, LOSSES, RealTargets, valid
 from skgn.fitting.fitted import Fitted
 from skgn.typing import Array
@@ -246,6 +246,7 @@ class GaussNewtonMLPRegressor(RegressorMixin, BaseGaussNewtonMLP):
         self._partial_fit(X, y, None, sample_weight)
         return self
 
+    @lazy_on_collections
     def predict(self, X, return_std=False):
         """Predict targets.
 

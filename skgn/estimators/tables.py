@@ -19,7 +19,7 @@ it was not made for. Categories of a type that no row has are not seen.
 arrays of objects, since it does not know NA and NaT among these.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Number
 from typing import Any
@@ -106,6 +106,18 @@ class Reader:
                 _refuse_categories(column)
         return cls({number: _categories(columns[number]) for number in sorted(chosen)})
 
+    @classmethod
+    def merged(cls, readers: Sequence["Reader"]) -> "Reader":
+        """Return the reader of the tables of several, which have the same columns."""
+        return cls(
+            {
+                number: _in_order(
+                    value for own in readers for value in own.categories[number].tolist()
+                )
+                for number in readers[0].categories
+            }
+        )
+
     def read(self, X: Any) -> Any:
         """Return a matrix of numbers and codes, or `X` where there is nothing to read.
 
@@ -135,7 +147,7 @@ class Reader:
             if sparse.issparse(X):
                 raise ValueError(SPARSE)
             columns = _array_columns(X)
-        elif not self.categories and not any(map(_may_hold_categories, columns)):
+        elif not self.categories and not any(map(may_hold_categories, columns)):
             return X
         if not columns:
             return X
@@ -252,7 +264,7 @@ def _in_array(column: Column) -> bool:
     return isinstance(column.table, np.ndarray) or sparse.issparse(column.table)
 
 
-def _may_hold_categories(column: Column) -> bool:
+def may_hold_categories(column: Column) -> bool:
     """Return whether the type of a column is that of categories, strings or objects."""
     return column.type in ("object", "str") or column.type.startswith(CATEGORIES)
 
@@ -263,7 +275,7 @@ def _holds_categories(column: Column) -> bool:
         return _has_strings(np.asarray(column.cells, dtype=object))
     if isinstance(column.table, np.ndarray) and column.table.dtype.kind in "US":
         return not _are_numbers(column.cells)
-    return _may_hold_categories(column)
+    return may_hold_categories(column)
 
 
 def _has_strings(cells: Any) -> bool:
@@ -298,7 +310,12 @@ def _refuse_categories(column: Column) -> None:
 def _categories(column: Column) -> Array:
     """Return the categories of a column, sorted."""
     values, _ = _distinct(column)
-    plain = dict.fromkeys(_plain(value) for value in values if not is_missing(value))
+    return _in_order(_plain(value) for value in values if not is_missing(value))
+
+
+def _in_order(values: Iterable[Any]) -> Array:
+    """Return distinct categories, sorted."""
+    plain = dict.fromkeys(values)
     ordered = sorted(plain, key=lambda value: (isinstance(value, str), value))
     strings = [value for value in ordered if isinstance(value, str)]
     if not strings or len(strings) == len(ordered):
@@ -326,7 +343,7 @@ def _codes(column: Column, categories: Array) -> Array:
 def _distinct(column: Column) -> tuple[list[Any], Any]:
     """Return the distinct cells of a column, and which of them each cell is."""
     objects = column.type == "object"
-    if hasattr(column.table, "iloc") and not objects and _may_hold_categories(column):
+    if hasattr(column.table, "iloc") and not objects and may_hold_categories(column):
         values, index = _pandas_factors(column)
     else:
         values, index = _factors(column)

@@ -10,6 +10,7 @@ from skgn.data.samples import Samples
 from skgn.fitting.fitted import Fitted
 from skgn.fitting.relaxation import are_enough
 from skgn.fitting.settings import Settings
+from skgn.typing import Array
 
 
 def encoders_for(
@@ -60,13 +61,32 @@ def encoders_for(
     total = max(float(samples.weights.sum()), len(samples.weights))
     weights = total * samples.scattered_weights()
     plain = Encoder.of(X, weights, samples.categories, with_means)
+    shape = len(samples.weights), X.shape[1]
+    return with_and_without_steps(
+        settings, plain, X, weights, shape, random_state, in_any_case
+    )
+
+
+def with_and_without_steps(
+    settings: Settings,
+    plain: Encoder,
+    X: Array,
+    weights: Array,
+    shape: tuple[int, int],
+    random_state: np.random.RandomState,
+    in_any_case: bool = False,
+) -> list[Encoder | None]:
+    """Return what `encoding` lets come into question of an encoder without steps.
+
+    The rows of `X` may be a sample of those that a fit of some `shape` has; `weights` are
+    theirs, of the sum of all.
+    """
     if settings.encoding is None:
         return [plain]
     steps = None if settings.n_knots == "auto" else int(settings.n_knots) - 1
     if settings.encoding == "piecewise":
         return [plain.with_steps(X, weights, random_state, steps)]
-    m, n = len(samples.weights), X.shape[1]
-    if settings.solver != "kronecker" or not (in_any_case or are_enough(m, n)):
+    if settings.solver != "kronecker" or not (in_any_case or are_enough(*shape)):
         return [plain]
     most = MOST_COLUMNS // (FEWEST_STEPS if steps is None else steps)
     encoded = plain.with_steps(X, weights, random_state, steps, most)

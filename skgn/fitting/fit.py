@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
-from scipy.sparse import issparse
 
-from skgn.data.columns import Standardisation, column_range
+from skgn.data.columns import Standardisation
+from skgn.data.encoding import Encoder
 from skgn.data.samples import Samples
 from skgn.fitting.encoders import encoders_for
 from skgn.fitting.fitted import Fitted
@@ -27,9 +27,6 @@ from skgn.typing import Array
 #: A penalty prevails where the cost is lower by less than this share than that of the
 #: mean target, and the squared norm of the weights has fallen by this factor.
 GAIN, SHRUNK = 0.01, 0.1
-
-#: Samples that are looked at to see whether columns vary.
-SEEN = 10_000
 
 #: Told of each iteration or epoch, with the fit as it stands; True ends it.
 FitObserver = Callable[[Progress, Callable[[], Fitted] | None], bool | None]
@@ -125,14 +122,19 @@ def fit(
     """
     settings.check_for(samples.X.dtype)
     if targets.nothing_to_fit:
-        return _constant(settings, samples, targets)
+        return constant(settings, samples, targets)
     if settings.early_stopping and held_out is None:
         samples, held_out = early_stopping_split(
             settings, samples, targets, start.random_state
         )
-    own = _Fit(settings, samples, targets, start, held_out, observer)
+    own = Fit(settings, samples, targets, start, held_out, observer)
     if shared is not None:
         own.take(shared)
+    return completed(own)
+
+
+def completed(own: "Fit") -> Fitted:
+    """Go through all parts of a fit; see :func:`fit`."""
     try:
         return own.fitted(own.search().pose().train())
     except (Interrupted, SearchInterrupted) as interrupt:
@@ -145,7 +147,8 @@ def fit(
             raise
         original, outcome = interrupt, reached
     except FloatingPointError as error:
-        raise ValueError(overflow(settings, " at its initial weights")) from error
+        where = " at its initial weights"
+        raise ValueError(overflow(own.settings, where)) from error
     raise FitInterrupted(own.fitted(outcome), original)
 
 
@@ -154,7 +157,7 @@ def as_found(search: Search, found: Found) -> Fitted:
     (runner,) = search.running
     parts, problem = search.parts, runner.problem
     start = Start(search.random_state)
-    own = _Fit(search.settings, parts.samples, search.targets, start, None, None)
+    own = Fit(search.settings, parts.samples, search.targets, start, None, None)
     own.problem, own.found = problem, found
     validation = runner.path.held_out if parts.validated else None
     outcome = problem.as_it_stands(found.theta_for(problem), found.alpha, validation)
@@ -163,7 +166,7 @@ def as_found(search: Search, found: Found) -> Fitted:
     return own.fitted(replace(outcome, reason="callback"))
 
 
-class _Fit:
+class Fit:
     """A fit on its way: what was found, what is fitted, and what came of it."""
 
     def __init__(
@@ -191,15 +194,12 @@ class _Fit:
         if shared.found is not None:
             self.alpha = shared.found.alpha
 
-    def search(self) -> "_Fit":
+    def search(self) -> "Fit":
         """Find what held-out samples can tell: encoding, penalty, how far to train."""
         if self.prepared is not None:
             return self
         settings, earlier = self.settings, self.earlier
-        with_means = self.targets.has_means and not self.samples.is_mapped
-        encoders = encoders_for(
-            settings, self.samples, self.random_state, earlier, with_means
-        )
+        encoders = self.encoders()
         self.encoder, self.alpha = encoders[0], settings.initial_alpha
         stage = "found"
         if settings.searches_alpha and earlier is not None and earlier.alpha_path:
@@ -208,7 +208,7 @@ class _Fit:
             stage = "kept"
         elif settings.searches_alpha or len(encoders) > 1:
             state = deepcopy(self.random_state)
-            parts = Parts.of(self.samples, self.targets, state, self.held_out)
+            parts = self.parts(state)
             if parts is not None:
                 search = Search(
                     settings, parts, self.targets, state, self.begun, self.watch
@@ -220,12 +220,31 @@ class _Fit:
                 self.watch(Progress({"alpha": self.alpha}, 0, 0, stage=stage))
         return self
 
-    def pose(self) -> "_Fit":
+    def encoders(self) -> list[Encoder | None]:
+        """Return the encoders that come into question."""
+        with_means = self.targets.has_means and not self.samples.is_mapped
+        return encoders_for(
+            self.settings, self.samples, self.random_state, self.earlier, with_means
+        )
+
+    def parts(self, random_state: np.random.RandomState) -> Parts | None:
+        """Return samples that a search trains on and others, if there are enough."""
+        return Parts.of(self.samples, self.targets, random_state, self.held_out)
+
+    def pose(self) -> "Fit":
         """Pose the problem of all samples."""
         found, settings = self.found, self.settings
         # samples of early stopping watch the fit themselves
         if found is not None and found.threshold and self.held_out is None:
             settings = settings.ending_at(found.threshold)
+        problem = self.of_all_samples(settings)
+        if found is not None and found.begins and self.earlier is None:
+            problem = problem.beginning_at(found.theta_for(problem))
+        self.problem = problem
+        return self
+
+    def of_all_samples(self, settings: Settings) -> Problem:
+        """Return the problem of all samples, with initial weights."""
         batch_size = settings.batch_size_for(*self.samples.X.shape)
         prepared = self.prepared or prepare(
             self.samples,
@@ -236,7 +255,7 @@ class _Fit:
             batch_size is not None,
             self.earlier is not None,
         )
-        problem = pose(
+        return pose(
             prepared,
             settings,
             self.targets,
@@ -245,10 +264,6 @@ class _Fit:
             batch_size,
             self.earlier,
         )
-        if found is not None and found.begins and self.earlier is None:
-            problem = problem.beginning_at(found.theta_for(problem))
-        self.problem = problem
-        return self
 
     def train(self) -> Outcome:
         """Train with all samples."""
@@ -343,20 +358,10 @@ def _penalty_prevails(problem: Problem, outcome: Outcome) -> bool:
         problem.fresh, problem.fresh
     )
     says_nothing = outcome.cost > (1 - GAIN) * problem.null_cost
-    return shrunk and says_nothing and _varies(problem)
+    return shrunk and says_nothing and problem.varies()
 
 
-def _varies(problem: Problem) -> bool:
-    """Return whether a column varies in the first of the samples."""
-    samples, encoder = problem.samples, problem.encoder
-    X = samples.take(np.arange(min(len(samples.weights), SEEN))).gathered().X
-    if encoder is not None and not issparse(X):
-        X = encoder.filled(X)
-    lowest, highest = column_range(X, np.ones(X.shape[0]))
-    return bool(np.any(lowest < highest))
-
-
-def _constant(settings: Settings, samples: Samples, targets: Targets) -> Fitted:
+def constant(settings: Settings, samples: Samples, targets: Targets) -> Fitted:
     """Return zero weights: with one class there is nothing to fit."""
     plain = replace(settings, encoding=None)
     (encoder,) = encoders_for(plain, samples, np.random.RandomState(0))

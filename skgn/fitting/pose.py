@@ -6,7 +6,7 @@ What depends on the samples alone comes first, and may serve several networks.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from skgn.fitting.problem import FullBatch, MiniBatches, Problem
 from skgn.fitting.settings import Settings
 from skgn.fitting.targets import Targets
 from skgn.model.network import Network
+from skgn.typing import Array
 
 #: Bytes of encoded rows up to which a fit in mini-batches keeps a copy of them.
 MOST_COPIED = 100_000_000
@@ -105,6 +106,8 @@ def pose(
     begun: float,
     batch_size: int | None,
     earlier: Fitted | None = None,
+    make: Callable[..., Problem] | None = None,
+    mean: Array | None = None,
 ) -> Problem:
     """Return the problem of fitting samples.
 
@@ -121,16 +124,23 @@ def pose(
         Samples of a mini-batch; None for all of them.
     earlier : Fitted, optional
         An earlier fit, whose weights are the initial ones.
+    make : callable, optional
+        Makes the problem, where the samples are not here.
+    mean : ndarray, optional
+        Mean target, where the samples are not here.
     """
     samples, first = prepared.samples, prepared.first
-    make: Callable[..., Problem] = FullBatch
     if isinstance(first, BatchedFirstLayer):
         first = first.with_own_buffer()
-    if batch_size is not None:
-        make = partial(MiniBatches, batch_size=batch_size)
+    if make is None:
+        make = cast(Callable[..., Problem], FullBatch)
+        if batch_size is not None:
+            make = partial(MiniBatches, batch_size=batch_size)
+    if mean is None:
+        mean = targets.mean(samples)
     widths = (prepared.width, *settings.sizes, targets.n_outputs)
     network = Network.of(widths, settings.activations)
-    intercepts = targets.loss.mean_link(targets.mean(samples))
+    intercepts = targets.loss.mean_link(mean)
     layers = network.initial_weights(random_state, intercepts)
     nothing = np.zeros(0, samples.X.dtype)
     problem = make(

@@ -18,6 +18,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from skgn.data.batched_first_layer import BatchedFirstLayer
+from skgn.data.columns import column_range
 from skgn.data.coordinates import Coordinates
 from skgn.data.encoding import EncodedRows, Encoder
 from skgn.data.first_layer import FirstLayer
@@ -43,6 +44,9 @@ from skgn.training.mini_batch import (
 )
 from skgn.training.outcome import Observer, Outcome
 from skgn.typing import Array
+
+#: Samples that are looked at to see whether columns vary.
+SEEN = 10_000
 
 #: Neighbouring samples that are read together from a memory-mapped file.
 MAPPED_BLOCK = 16
@@ -93,6 +97,15 @@ class Problem(ABC):
     def null_cost(self) -> float:
         """Cost of the mean target."""
         return null_cost(self.loss, self.samples, self.targets.mean(self.samples))
+
+    def varies(self) -> bool:
+        """Return whether a column varies in the first of the samples."""
+        samples, encoder = self.samples, self.encoder
+        X = samples.take(np.arange(min(len(samples.weights), SEEN))).gathered().X
+        if encoder is not None and not issparse(X):
+            X = encoder.filled(X)
+        lowest, highest = column_range(X, np.ones(X.shape[0]))
+        return bool(np.any(lowest < highest))
 
     @property
     def total_weight(self) -> float:
@@ -196,6 +209,10 @@ class FullBatch(Problem):
             alpha=alpha,
         )
 
+    def objective_for(self, step: Step, alpha: float) -> Objective:
+        """Return the objective that a step will look at."""
+        return self.objective(alpha)
+
     @property
     def damping(self) -> float:
         """The initial one."""
@@ -219,10 +236,11 @@ class FullBatch(Problem):
         observer: Observer | None,
     ) -> Outcome:
         """See :class:`Problem`."""
+        step = self.step()
         return train(
-            self.objective(alpha),
+            self.objective_for(step, alpha),
             self.theta,
-            self.step(),
+            step,
             self.control(),
             self.settings.stopping(batched=False),
             None if validation is None else validation.judge,

@@ -126,6 +126,7 @@ class Parts:
         targets: Targets,
         random_state: np.random.RandomState,
         validation: Samples | None = None,
+        whole: tuple[tuple[int, int], float] | None = None,
     ) -> "Parts | None":
         """Split samples; None if there are too few.
 
@@ -136,23 +137,29 @@ class Parts:
         random_state : RandomState
         validation : Samples, optional
             Those of early stopping, which are then the ones held out.
+        whole : ((int, int), float), optional
+            Shape and total weight of what the fit will have, where the samples are a
+            sample of it.
         """
-        m, n = len(samples.weights), samples.X.shape[1]
+        shape = len(samples.weights), samples.X.shape[1]
+        total = float(samples.weights.sum())
+        if whole is not None:
+            shape, total = whole
+        m, n = shape
         if validation is None:
-            split = _split(samples, targets, random_state)
+            split = _split(samples, targets, random_state, m)
             if split is None:
                 return None
             index, held_out = split
         elif are_enough(m, n):
-            index, held_out = np.arange(m), validation
+            index, held_out = np.arange(len(samples.weights)), validation
         else:
             return None
         most = most_rows(m)
         if len(index) > most:
             index = np.sort(random_state.permutation(index)[:most])
-        train = samples.take(index) if len(index) < m else samples
-        total = float(samples.weights.sum())
-        return cls(train, held_out, (m, n), total, validation is not None)
+        train = samples.take(index) if len(index) < len(samples.weights) else samples
+        return cls(train, held_out, shape, total, validation is not None)
 
     @property
     def share(self) -> float:
@@ -161,10 +168,13 @@ class Parts:
 
 
 def _split(
-    samples: Samples, targets: Targets, random_state: np.random.RandomState
+    samples: Samples, targets: Targets, random_state: np.random.RandomState, m: int
 ) -> tuple[NDArray[np.intp], Samples] | None:
-    """Return which rows to train on, and samples that are held out."""
-    m, n = len(samples.weights), samples.X.shape[1]
+    """Return which rows to train on, and samples that are held out.
+
+    As many as there are to be of `m`, of which the samples may be a sample.
+    """
+    n = samples.X.shape[1]
     if not are_enough(m, max(m, n)):
         return None
     if m >= DISTINCT_ROWS:

@@ -33,6 +33,7 @@ import numpy as np
 
 from skgn._threads import more_threads
 from skgn.linalg.lapack import blas, lapack
+from skgn.linalg.scratch import scratch
 from skgn.typing import Array
 
 #: Number of array entries that a row chunk holds: one MiB in float64. Temporary
@@ -138,6 +139,8 @@ def weighted_gram(A: Array, row_weights: Array) -> Array:
     root = np.sqrt(row_weights)[:, None]
     total = np.zeros((n, n), dtype=np.result_type(A, row_weights))
     for rows in row_chunks(m, n):
-        Z = root[rows] * A[rows]
+        part = A[rows]
+        Z = scratch("weighted_gram", part.shape, total.dtype)
+        np.multiply(root[rows], part, out=Z)
         total += gram(Z)
     return total

@@ -54,7 +54,7 @@ class Evaluation:
 
     def with_alpha(self, alpha: float) -> "Evaluation":
         """Return the same point under another penalty."""
-        moved = Evaluation(replace(self.objective, alpha=alpha), self.theta, self.trace)
+        moved = replace(self, objective=replace(self.objective, alpha=alpha))
         known = {"layers", "pointwise", "cost", "squared_norm"} & self.__dict__.keys()
         moved.__dict__.update({name: self.__dict__[name] for name in known})
         return moved

@@ -33,6 +33,7 @@ import numpy as np
 
 from skgn.data.inputs import Inputs
 from skgn.linalg.products import matmul, row_chunks
+from skgn.linalg.scratch import scratch
 from skgn.model.activations import ACTIVATIONS, Activation
 from skgn.typing import Array
 
@@ -171,12 +172,16 @@ class Network:
         """Yield ``(l, δ_l)``, layers numbered from 0 and the last one first.
 
         `delta` is ``δ_L`` of shape (m, K), or several of them stacked to (c m, K), for
-        `slopes` of m rows. Where `first` is given, ``δ_1`` is written to it.
+        `slopes` of m rows. Where `first` is given, ``δ_1`` is written to it. All but
+        ``δ_L`` and `first` are good until the next backward pass.
         """
         last = len(V) - 1
         yield last, delta
         for l in range(last, 0, -1):
             W, out = V[l][1:], first if l == 1 else None
+            if out is None:
+                shape = len(delta), len(W)
+                out = scratch(f"backward{l}", shape, delta.dtype)
             if W.shape[1] == 1:  # BLAS is slow here
                 delta = np.multiply(delta, W.T, out=out)
             else:
@@ -203,7 +208,9 @@ class Network:
                 moved = matmul(trace.hidden[l - 1][rows], D[l])
                 n = self.widths[l + 1]
                 for i, Z_dot in enumerate(Z_dots):
-                    Z_dots[i] = matmul(slope * Z_dot, W)
+                    moved_on = scratch("jacobian", Z_dot.shape, Z_dot.dtype)
+                    np.multiply(slope, Z_dot, out=moved_on)
+                    Z_dots[i] = matmul(moved_on, W)
                     Z_dots[i] += moved[:, i * n : (i + 1) * n]
             for result, Z_dot in zip(results, Z_dots, strict=True):
                 result[rows] = Z_dot

@@ -123,6 +123,19 @@ class KroneckerStep:
         self.steps += 1
         self.age += 1
 
+    @property
+    def samples(self) -> bool:
+        """Whether the output factors are estimated."""
+        return self.random_state is not None
+
+    @property
+    def refreshes_next(self) -> bool:
+        """Whether the factors will be made anew at the next point it comes to."""
+        return self._is_due(self.steps + 1, self.age + 1)
+
+    def _is_due(self, steps: int, age: int) -> bool:
+        return not self.blocks or steps == 1 or age >= self.max_age
+
     def rest(self) -> None:
         """Let go of what the next proposal, at whatever weights, makes anew."""
         self.prepared, self.momentum = None, []
@@ -164,7 +177,7 @@ class KroneckerStep:
 
     def _prepare(self, here: Evaluation) -> None:
         """Do the work that does not depend on the damping."""
-        if not self.blocks or self.steps == 1 or self.age >= self.max_age:
+        if self._is_due(self.steps, self.age):
             self.inputs = [self.input_factor, *here.input_grams()]
             if len(self.inputs) == 1 and self.input_factor.rest is None:
                 self.inputs = [here.first_input_gram()]

@@ -69,7 +69,7 @@ class RunningFactors:
         LinAlgError
             If a factor is not finite.
         """
-        if self.steps in EARLY or self.steps % REFRESH == 0:
+        if self.is_due:
             self._refresh(here, random_state)
         self.steps += 1
         network = here.objective.network
@@ -78,6 +78,14 @@ class RunningFactors:
         for block, (D, G) in zip(self.blocks, pairs, strict=True):
             np.negative(block.solve(G), out=D)
         return direction
+
+    #: Steps between two refreshes, after the first few.
+    refresh = REFRESH
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the next batch's factors will be taken in."""
+        return self.steps in EARLY or self.steps % self.refresh == 0
 
     @property
     def factors(self) -> list[tuple[Array | Factor, Array]]:

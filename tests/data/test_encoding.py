@@ -363,16 +363,17 @@ def test_means(dtype, chunks):
     weights = rng.uniform(size=40) * (rng.uniform(size=40) < 0.7)
     X[weights == 0, 2] = NAN
     X[weights > 0, 2] = 7
-    mean, missing = means(X, weights)
+    mean, present, missing = means(X, weights)
     exact, w = np.nan_to_num(X.astype(float)), weights[:, None] * ~np.isnan(X)
     assert_allclose(mean, (exact * w).sum(axis=0) / w.sum(axis=0), rtol=1e-12)
+    assert_allclose(present, w.sum(axis=0), rtol=1e-12)
     assert_array_equal(missing, [True, True, False, True, True])
     assert any_missing(X)
     assert not any_missing(np.nan_to_num(X))
 
 
 def test_means_of_the_largest_numbers():
-    mean, _ = means(np.full((500, 1), 1e300), np.full(500, 1e5))
+    mean, *_ = means(np.full((500, 1), 1e300), np.full(500, 1e5))
     assert_allclose(mean, 1e300)
 
 

@@ -1,0 +1,137 @@
+"""Parts on the workers of a dask cluster.
+
+Every part is an ordinary future: made by a task from the parts before it, and in the end
+from the user's collection. What is lost with a worker, the scheduler makes again. A
+question is a task, too, whose result the workers fetch from each other; nothing is
+scattered, nothing is pinned to a worker, and no worker has a state. Of a round the client
+gets one answer, or :data:`FAN_IN` of them; where there are more parts, workers add up in
+between.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+from distributed import Client, Future
+
+from skgn._threads import one_thread
+from skgn.cluster.share import Sums
+from skgn.cluster.spread import added
+
+#: Answers that are added at a time.
+FAN_IN = 16
+
+log = logging.getLogger("skgn.cluster")
+
+
+@dataclass
+class Traffic:
+    """Rounds of a fit so far, and what went over the network between client and workers.
+
+    Attributes
+    ----------
+    rounds : int
+    sent, received : int
+        Bytes of arrays.
+    seconds : float
+        In which the client has waited.
+    """
+
+    rounds: int = 0
+    sent: int = 0
+    received: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class OnWorkers:
+    """Parts that are futures; see :class:`skgn.cluster.spread.Spread`.
+
+    Attributes
+    ----------
+    client : distributed.Client
+    futures : list of Future
+    traffic : Traffic
+        Of the fit that they are part of.
+    """
+
+    client: Client
+    futures: list[Future[Any]]
+    traffic: Traffic = field(default_factory=Traffic)
+
+    def each(self, function: Callable[..., Any], own: Sequence[Any] = ()) -> list[Any]:
+        """See :class:`Spread`."""
+        return self._gathered(self._asked(function, own), function)
+
+    def become(
+        self, function: Callable[..., Any], own: Sequence[Any] = ()
+    ) -> "OnWorkers":
+        """See :class:`Spread`."""
+        return OnWorkers(self.client, self._asked(function, own), self.traffic)
+
+    def sum(self, function: Callable[[Any], Sums]) -> Sums:
+        """See :class:`Spread`."""
+        answers = self._asked(function)
+        while len(answers) > FAN_IN:
+            groups = [answers[i : i + FAN_IN] for i in range(0, len(answers), FAN_IN)]
+            answers = self.client.map(added, groups, pure=False, key=_name("add"))
+        return added(self._gathered(answers, function))
+
+    def _asked(
+        self, function: Callable[..., Any], own: Sequence[Any] = ()
+    ) -> list[Future[Any]]:
+        """Return a future for each part."""
+        name = type(function).__name__.lower()
+        question = self.client.submit(_as_it_is, function, pure=False, key=_name(name))
+        several = [self.futures, [question] * len(self.futures)]
+        if own:
+            several.append(list(own))
+        futures: list[Future[Any]] = self.client.map(
+            _answer, *several, pure=False, key=_name(f"{name}-of-part")
+        )
+        return futures
+
+    def _gathered(
+        self, answers: list[Future[Any]], function: Callable[..., Any]
+    ) -> list[Any]:
+        """Return the results of futures, and take note."""
+        start = perf_counter()
+        gather: Callable[..., list[Any]] = self.client.gather
+        results = gather(answers)
+        own = self.traffic
+        seconds = perf_counter() - start
+        own.rounds += 1
+        own.sent += _bytes(vars(function))
+        own.received += _bytes(results)
+        own.seconds += seconds
+        name = type(function).__name__
+        log.debug("round %d, %s: %.3f s", own.rounds, name, seconds)
+        return results
+
+
+def _name(what: str) -> str:
+    """Return a key that no other task has."""
+    return f"skgn-{what}-{uuid4().hex}"
+
+
+def _as_it_is(function: Any) -> Any:
+    return function
+
+
+def _answer(part: Any, function: Callable[..., Any], *own: Any) -> Any:
+    """Call a function with a part, as a fit does."""
+    with one_thread(), np.errstate(over="ignore", invalid="ignore"):
+        return function(part, *own)
+
+
+def _bytes(value: Any) -> int:
+    """Return the bytes of all arrays in lists, tuples and dicts."""
+    if isinstance(value, dict):
+        return sum(map(_bytes, value.values()))
+    if isinstance(value, list | tuple):
+        return sum(map(_bytes, value))
+    return int(getattr(value, "nbytes", 0))
