@@ -11,6 +11,8 @@ r"""Fitted estimators as graphs of ONNX, by skl2onnx; needs ``pip install "skgn[
 
 with tables ``C_k`` of what each category becomes, and ``r_k`` the number of a row's
 category. For two classes, Z is ``[-z, z]``. An ensemble is ``P = min(Σ w_k P_k, 1)``.
+Real targets have ``P = scale Z + centre``, or ``P = scale exp(Z)`` with a logarithmic
+link, within the range of the precision.
 
 **Precision.** The graph computes in float32. Only if the fit was one of float64, and an
 input is DoubleTensorType, it computes in float64. So that float32 keeps its digits,
@@ -35,6 +37,8 @@ from skgn.data.columns import UNSEEN_LIMIT
 from skgn.data.encoding import Category, Encoder, MeanTargets
 from skgn.estimators.classifier import GaussNewtonMLPClassifier
 from skgn.estimators.ensemble import GaussNewtonMLPEnsembleClassifier
+from skgn.estimators.real_targets import RealTargets
+from skgn.estimators.regressor import GaussNewtonMLPRegressor
 from skgn.model.activations import LEAK
 from skgn.model.prediction import LARGEST_OUTPUT, Predictor
 from skgn.typing import Array
@@ -62,10 +66,11 @@ def register() -> None:
     Then ``skl2onnx.to_onnx`` and ``skl2onnx.convert_sklearn`` convert them, also as a
     step of a `Pipeline` or within a `GridSearchCV`. A second call changes nothing.
 
-    The outputs are those of scikit-learn's classifiers there, "label" and
+    The outputs of a classifier are those of scikit-learn's classifiers there, "label" and
     "probabilities". The options are theirs, too: `zipmap`, `output_class_labels` and
     `nocl`. A single network has `raw_scores`: its outputs before the sigmoid or softmax,
-    in place of probabilities.
+    in place of probabilities. A regressor has the output "variable", its predictions in
+    the unit of y, of shape (n_samples, n_outputs), and no options.
 
     Raises
     ------
@@ -85,12 +90,14 @@ def register() -> None:
         raise ImportError(
             'skgn.onnx needs skl2onnx. Install it with: pip install "skgn[onnx]"'
         ) from error
-    for model, options in (
-        (GaussNewtonMLPClassifier, {**OPTIONS, "raw_scores": [False, True]}),
-        (GaussNewtonMLPEnsembleClassifier, OPTIONS),
+    classifier, regressor = (_set_shapes, _convert), (_set_shape, _convert_regressor)
+    for model, functions, options in (
+        (GaussNewtonMLPClassifier, classifier, {**OPTIONS, "raw_scores": [False, True]}),
+        (GaussNewtonMLPEnsembleClassifier, classifier, OPTIONS),
+        (GaussNewtonMLPRegressor, regressor, {}),
     ):
         name = f"Skgn{model.__name__}"
-        update_registered_converter(model, name, _set_shapes, _convert, options=options)
+        update_registered_converter(model, name, *functions, options=options)
 
 
 def _set_shapes(operator: Any) -> None:
@@ -115,10 +122,50 @@ def _set_shapes(operator: Any) -> None:
     operator.outputs[1].set_type((DoubleTensorType if double else FloatTensorType)(shape))
 
 
-def _convert(scope: Any, operator: Any, container: Any) -> None:
-    """Add the graph of an estimator."""
-    from skl2onnx.common.data_types import DoubleTensorType
+def _set_shape(operator: Any) -> None:
+    """Set the type and shape of the predictions of a regressor."""
+    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 
+    model = operator.raw_operator
+    check_is_fitted(model)
+    shape = [operator.inputs[0].get_first_dimension(), model.n_outputs_]
+    kind = DoubleTensorType if _has_doubles(operator) else FloatTensorType
+    operator.outputs[0].set_type(kind(shape))
+
+
+def _convert(scope: Any, operator: Any, container: Any) -> None:
+    """Add the graph of a classifier."""
+    model = operator.raw_operator
+    graph, networks, outputs = _networks(scope, operator, container)
+    scores = [_scores(graph, *own) for own in zip(networks, outputs, strict=True)]
+    label, proba = operator.outputs
+    if hasattr(model, "estimators_"):
+        parts = [_probabilities(graph, model, own) for own in scores]
+        values = graph.add("Min", _mean(graph, model, parts), graph.numbers(1.0))
+        _write_label(graph, model, values, 0.5, label.full_name)
+    else:
+        values = scores[0]
+        _write_label(graph, model, values, 0.0, label.full_name)
+        if not scope.get_options(model, {"raw_scores": False})["raw_scores"]:
+            values = _probabilities(graph, model, values)
+    _write(graph, values, proba)
+
+
+def _convert_regressor(scope: Any, operator: Any, container: Any) -> None:
+    """Add the graph of a regressor."""
+    model = operator.raw_operator
+    graph, networks, outputs = _networks(scope, operator, container)
+    parts = [
+        _predictions(graph, network._targets, own)
+        for network, own in zip(networks, outputs, strict=True)
+    ]
+    _write(graph, _mean(graph, model, parts), operator.outputs[0])
+
+
+def _networks(
+    scope: Any, operator: Any, container: Any
+) -> tuple["Graph", list[Any], list[str]]:
+    """Begin a graph; return the networks of an estimator and their outputs Z."""
     if container.target_opset_onnx < LOWEST_OPSET:
         raise NotImplementedError(
             f"skgn.onnx needs target_opset={LOWEST_OPSET} or more; got "
@@ -129,18 +176,7 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     double = networks[0]._predictor.dtype == np.float64 and _has_doubles(operator)
     graph = Graph(scope, container, np.float64 if double else np.float32)
     table = _read(graph, operator.inputs, networks[0])
-    scores = [_scores(graph, table, network) for network in networks]
-    label, proba = operator.outputs
-    if hasattr(model, "estimators_"):
-        values = _mean_probabilities(graph, model, scores)
-        _write_label(graph, model, values, 0.5, label.full_name)
-    else:
-        values = scores[0]
-        _write_label(graph, model, values, 0.0, label.full_name)
-        if not scope.get_options(model, {"raw_scores": False})["raw_scores"]:
-            values = _probabilities(graph, model, values)
-    out = np.float64 if isinstance(proba.type, DoubleTensorType) else np.float32
-    graph.cast(values, out, output=proba.full_name)
+    return graph, networks, [_outputs(graph, table, own._predictor) for own in networks]
 
 
 class Graph:
@@ -186,14 +222,18 @@ class Graph:
 
     def numbers(self, values: Any) -> str:
         """Add a constant in the precision of the graph."""
+        return self._constant(self.types[self.dtype], self.fitting(values))
+
+    def fitting(self, values: Any) -> NDArray[Any]:
+        """Return numbers in the precision of the graph; raise if one does not fit."""
         own = self.rounded(values)
         if not np.isfinite(own).all():
             raise ValueError(
                 f"The network has a number that does not fit into {self.dtype}: features "
-                "of very large or small values. Use an input of DoubleTensorType if it "
-                "was fitted in float64, or rescale the features of X."
+                "or targets of very large or small values. Use an input of "
+                "DoubleTensorType if it was fitted in float64, or rescale X or y."
             )
-        return self._constant(self.types[self.dtype], own)
+        return own
 
     def integers(self, values: Any) -> str:
         """Add a constant of int64."""
@@ -215,6 +255,10 @@ class Graph:
     def take(self, value: str, columns: Any) -> str:
         """Take some columns of a matrix."""
         return self.add("Gather", value, self.integers(columns), axis=1)
+
+    def plus(self, value: str, constant: Any) -> str:
+        """Add a constant: by Sum, as onnxruntime omits an Add or Sub of below 1e-45."""
+        return self.add("Sum", value, self.numbers(constant))
 
     def clip(self, value: str, limit: float) -> str:
         """Clip a value to ``[-limit, limit]``."""
@@ -377,9 +421,8 @@ def _has_doubles(operator: Any) -> bool:
 # A network.
 
 
-def _scores(graph: Graph, table: Table, network: Any) -> str:
-    """Add Z, with ``[-z, z]`` for two classes."""
-    Z = _outputs(graph, table, network._predictor)
+def _scores(graph: Graph, network: Any, Z: str) -> str:
+    """Return Z, with ``[-z, z]`` for two classes."""
     if network.n_outputs_ == 1 and not network._multilabel and len(network.classes_) == 2:
         return graph.beside([graph.add("Neg", Z), Z])
     return Z
@@ -388,10 +431,9 @@ def _scores(graph: Graph, table: Table, network: Any) -> str:
 def _outputs(graph: Graph, table: Table, predictor: Predictor) -> str:
     """Add the graph from the inputs to the outputs of a network."""
     columns, layers = predictor.columns, predictor.standardised_layers
-    centre = graph.numbers(columns.mean)
+    A = graph.plus(_encoded(graph, table, predictor), -columns.mean)
     rest = columns.mean - graph.rounded(columns.mean)
     shift = rest / columns.scale @ layers[0][1:]
-    A = graph.add("Sub", _encoded(graph, table, predictor), centre)
     A = graph.add("Mul", A, graph.numbers(1 / columns.scale))
     A = graph.clip(A, UNSEEN_LIMIT[graph.dtype.name])
     for l, V in enumerate(layers):
@@ -435,10 +477,10 @@ def _steps(graph: Graph, filled: str, encoder: Encoder) -> str:
     """Add the steps of the numbers."""
     steps = encoder.steps
     x = graph.take(filled, np.searchsorted(encoder.numbers, steps.source))
-    x = graph.add("Sub", x, graph.numbers(steps.shift))
+    x = graph.plus(x, -steps.shift)
     rest = steps.shift - graph.rounded(steps.shift)
     if rest.any():
-        x = graph.add("Sub", x, graph.numbers(rest))
+        x = graph.plus(x, -rest)
     x = graph.add("Mul", x, graph.numbers(steps.slope))
     x = graph.add("Max", x, graph.numbers(steps.low))
     return graph.add("Min", x, graph.numbers(steps.high))
@@ -456,7 +498,7 @@ def _activated(graph: Graph, Z: str, name: str) -> str:
     return graph.add({"logistic": "Sigmoid", "tanh": "Tanh", "relu": "Relu"}[name], Z)
 
 
-# Labels and probabilities.
+# Labels, probabilities and predictions.
 
 
 def _labels(scope: Any, model: Any) -> list[str] | NDArray[np.int64]:
@@ -480,13 +522,34 @@ def _probabilities(graph: Graph, model: Any, scores: str) -> str:
     return graph.add("Sigmoid", scores)
 
 
-def _mean_probabilities(graph: Graph, model: Any, scores: Sequence[str]) -> str:
-    """Add the mean of the networks' probabilities under their weights."""
-    parts = [
-        graph.add("Mul", _probabilities(graph, model, own), graph.numbers(weight))
-        for weight, own in zip(model.weights_, scores, strict=True)
+def _predictions(graph: Graph, targets: RealTargets, Z: str) -> str:
+    """Add the predictions in the unit of y."""
+    if targets.loss.out_activation == "exponential":
+        Z = graph.add("Exp", Z)
+    with np.errstate(over="ignore"):
+        graph.fitting(1 / targets.scale)  # what is too small would vanish
+    P = graph.add("Mul", Z, graph.numbers(targets.scale))
+    P = graph.plus(P, targets.centre)
+    return graph.clip(P, float(np.finfo(graph.dtype).max))
+
+
+def _mean(graph: Graph, model: Any, parts: Sequence[str]) -> str:
+    """Add the mean of networks under their weights; that of a single one is it."""
+    if not hasattr(model, "weights_"):
+        return parts[0]
+    own = [
+        graph.add("Mul", part, graph.numbers(weight))
+        for weight, part in zip(model.weights_, parts, strict=True)
     ]
-    return graph.add("Min", graph.add("Sum", *parts), graph.numbers(1.0))
+    return graph.add("Sum", *own)
+
+
+def _write(graph: Graph, values: str, output: Any) -> None:
+    """Give numbers to an output, in its precision."""
+    from skl2onnx.common.data_types import DoubleTensorType
+
+    double = isinstance(output.type, DoubleTensorType)
+    graph.cast(values, np.float64 if double else np.float32, output=output.full_name)
 
 
 def _write_label(

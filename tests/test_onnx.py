@@ -8,13 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy import sparse
-from sklearn.compose import ColumnTransformer
-from sklearn.datasets import load_iris, make_classification
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
+from sklearn.datasets import load_iris, make_classification, make_friedman1
 from sklearn.model_selection import GridSearchCV
+from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from skgn import GaussNewtonMLPClassifier, GaussNewtonMLPEnsembleClassifier
+from skgn import (
+    GaussNewtonMLPClassifier,
+    GaussNewtonMLPEnsembleClassifier,
+    GaussNewtonMLPRegressor,
+)
+from skgn.estimators.real_targets import LOSSES
 from skgn.model.activations import ACTIVATIONS
 
 skl2onnx = pytest.importorskip("skl2onnx")
@@ -329,6 +335,140 @@ def test_default_ensemble_in_a_pipeline():
     check(model, X.astype("f"))
 
 
+# Regressors.
+
+
+def regressor(sizes=(6,), **parameters):
+    own = {"alpha": 1e-3, "max_iter": 8, "random_state": 0, **parameters}
+    return GaussNewtonMLPRegressor(sizes, **own)
+
+
+def real_problem(m=240, seed=0):
+    """Return X, of different units, and positive y of another one."""
+    X, y = make_friedman1(m, 6, noise=0.5, random_state=seed)
+    X = X * 10.0 ** np.arange(-2, 4) + np.arange(6)
+    return X, 1e3 * (y - y.min() + 0.1)
+
+
+def agree_on_targets(model, X, predicted, tolerance=TOLERANCE):
+    """Compare predictions, relative to their scale."""
+    expected = model.predict(X).reshape(len(X), -1)
+    assert predicted.shape == expected.shape
+    size = np.abs(expected).mean(axis=0)
+    np.testing.assert_allclose(predicted / size, expected / size, rtol=0, atol=tolerance)
+
+
+def check_regressor(model, X, tolerance=TOLERANCE, kind=TYPES.FloatTensorType, **more):
+    own = session(model, matrix(X.shape[1], kind), **more)
+    (predicted,) = own.run(["variable"], {"X": X})
+    agree_on_targets(model, X, predicted, tolerance)
+    return predicted
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("encoding", [None, "piecewise"])
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+def test_regressor(loss, encoding, dtype):
+    X, y = real_problem()
+    X[::9, 2] = np.nan
+    model = regressor((7, 5), loss=loss, encoding=encoding).fit(X.astype(dtype), y)
+    predicted = check_regressor(model, X.astype("f"))
+    assert predicted.dtype == np.float32
+    own = 1e-13 if dtype == "float64" else TOLERANCE
+    predicted = check_regressor(model, X, own, TYPES.DoubleTensorType)
+    assert predicted.dtype == np.float64
+
+
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+def test_activations_of_a_regressor(activation):
+    X, y = real_problem()
+    model = regressor((7, 5), activation=activation).fit(X, y)
+    check_regressor(model, X.astype("f"))
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+def test_several_targets(standardize):
+    """Of different units."""
+    X, y = real_problem()
+    Y = np.column_stack([y, 1e-9 * y**2, 50 - y / 1e3])
+    if not standardize:
+        X, Y = X / X.std(axis=0), Y / Y.std(axis=0)
+    model = regressor(standardize=standardize, encoding="piecewise").fit(X, Y)
+    check_regressor(model, X.astype("f"))
+    check_regressor(model, X, 1e-13, TYPES.DoubleTensorType)
+
+
+def test_linear_and_constant_regressors():
+    X, y = real_problem()
+    check_regressor(regressor((), encoding=None).fit(X, y), X.astype("f"))
+    check_regressor(regressor().fit(X, np.full(len(y), 7.0)), X.astype("f"))
+
+
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+@pytest.mark.parametrize("size", [1e6, 1e12, 1e30, 3e38])
+def test_predictions_of_any_size(size, loss):
+    """What is far beyond the training samples is large, but not infinite."""
+    X, y = real_problem()
+    model = regressor(loss=loss, encoding=None, activation="relu").fit(X, y)
+    far = np.vstack([size * np.eye(6), -size * np.eye(6)]).astype("f")
+    (predicted,) = session(model, matrix(6)).run(None, {"X": far})
+    assert np.isfinite(predicted).all()
+    if size < 1e15:  # beyond, standardised values are clipped
+        expected = model.predict(far).clip(-3.4028234e38, 3.4028234e38)
+        np.testing.assert_allclose(predicted[:, 0], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("unit", [1e-60, 1e60])
+def test_targets_beyond_float32(unit):
+    X, y = real_problem()
+    model = regressor().fit(X, y * unit)
+    with pytest.raises(ValueError, match="features or targets of very"):
+        session(model, matrix(6))
+    check_regressor(model, X, 1e-13, TYPES.DoubleTensorType)
+
+
+def test_models_of_regressors():
+    X, y = real_problem()
+    single = X.astype("f")
+    check_regressor(make_pipeline(StandardScaler(), regressor()).fit(X, y), single)
+    grid = GridSearchCV(regressor(), {"alpha": [1e-3, 1e-2]}, cv=2).fit(X, y)
+    check_regressor(grid, single)
+    gamma = MultiOutputRegressor(regressor(loss="gamma"))
+    check_regressor(gamma.fit(X, np.c_[y, np.sqrt(y)]), single)
+
+
+@pytest.mark.parametrize("opset", [13, 15, 18, 20, 21, 22])
+def test_opsets_of_a_regressor(opset):
+    if opset > skl2onnx.__max_supported_opset__:
+        pytest.skip("skl2onnx is older")
+    X, y = real_problem()
+    model = regressor(loss="poisson", encoding="piecewise").fit(X, y)
+    check_regressor(model, X.astype("f"), target_opset=opset)
+    check_regressor(model, X, 1e-13, TYPES.DoubleTensorType, target_opset=opset)
+
+
+def test_integers_of_a_regressor():
+    X, y = real_problem()
+    X = np.rint(X).astype(np.int64)
+    check_regressor(regressor().fit(X, y), X, kind=TYPES.Int64TensorType)
+
+
+def test_transformed_targets():
+    """Which skl2onnx cannot convert, as the page says."""
+    X, y = real_problem()
+    model = TransformedTargetRegressor(regressor(), func=np.log, inverse_func=np.exp)
+    with pytest.raises(Exception, match="shape calculator") as raised:
+        session(model.fit(X, y), matrix(6))
+    assert type(raised.value).__name__ == "MissingShapeCalculator"
+
+
+def test_a_regressor_has_no_options():
+    X, y = real_problem()
+    model = regressor().fit(X, y)
+    with pytest.raises(NameError, match="zipmap"):
+        session(model, matrix(6), options={id(model): {"zipmap": False}})
+
+
 # Tables.
 
 pandas = pytest.importorskip("pandas")
@@ -456,6 +596,21 @@ def test_ensemble_of_a_table():
     check_table(model, X)
 
 
+@pytest.mark.parametrize("n_cities", [4, 40])  # of many there are mean targets
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+def test_table_of_a_regressor(loss, n_cities):
+    X, _ = table(n_cities=n_cities)
+    effect = X["city"].fillna("").str.len() + X["kind"]
+    y = np.exp(np.sin(X["age"] / 8) + 0.1 * effect).to_numpy()
+    features = ["city", "kind"] if n_cities == 4 else "from_dtype"
+    model = regressor(loss=loss, categorical_features=features).fit(X, y)
+    assert bool(model.encoder_.mean_targets) == (n_cities > 20)
+    X.loc[::5, "city"] = "elsewhere"
+    X.loc[::7, "city"] = None
+    own = session(model, TABLE_TYPES)
+    agree_on_targets(model, X, *own.run(None, feed(X)))
+
+
 # What cannot be converted.
 
 
@@ -512,6 +667,15 @@ def test_numbers_beyond_float32():
         check(model, X * unit, 1e-12, TYPES.DoubleTensorType)
 
 
+@pytest.mark.parametrize("encoding", [None, "piecewise"])
+@pytest.mark.parametrize("unit", [1e-60, 1e60])
+def test_a_single_feature_beyond_float32(unit, encoding):
+    X, y = problem()
+    X = 5 + X[:, :1] / X[:, :1].std()
+    model = net(encoding=encoding).fit(X * unit, y)
+    check(model, X * unit, 1e-12, TYPES.DoubleTensorType)
+
+
 def test_labels_that_are_fractions():
     X, y = problem()
     model = net().fit(X, np.array(["0.5", "1.5"])[y])
@@ -557,7 +721,7 @@ def test_the_page_on_deploying(tmp_path, monkeypatch):
         r"```python\n(.*?)```", (DOCS / "deploying.md").read_text("utf-8"), re.S
     )
     plain = [block for block in blocks if ">>>" not in block]
-    assert len(plain) == 2
+    assert len(plain) == 3
     names = {}
     for block in plain:
         exec(block, names)
