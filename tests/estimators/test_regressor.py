@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_diabetes, make_friedman1
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
-from sklearn.linear_model import GammaRegressor, PoissonRegressor, Ridge
+from sklearn.linear_model import BayesianRidge, GammaRegressor, PoissonRegressor, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import make_pipeline
@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skgn import GaussNewtonMLPRegressor
-from skgn.training.evidence import Evidence
+from skgn.training.evidence import TEMPERED, Evidence
 
 LOSSES = ["squared_error", "absolute_error", "poisson", "gamma"]
 
@@ -222,6 +222,60 @@ def test_the_evidence_of_a_linear_model(outputs):
         step = h * np.eye(2)[i]
         slope = (log_evidence(*(at + step)) - log_evidence(*(at - step))) / (2 * h)
         assert abs(slope) < 1e-5
+
+
+def few_samples(name):
+    """Return so few samples that none are held out, and weights."""
+    rng = np.random.default_rng(0)
+    if name == "diabetes":
+        X, y = load_diabetes(return_X_y=True)
+        X, y = X[:140], y[:140]
+    else:
+        X = rng.normal(size=(60, 10))
+        y = X @ rng.normal(size=10) / 5 + rng.normal(size=60) + 5
+    return X, y, rng.integers(1, 4, len(y))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", ["diabetes", "little signal"])
+def test_bayesian_ridge(name, weighted, monkeypatch):
+    """A whole fit by the evidence, with its penalty in full, is that of scikit-learn.
+
+    But for the intercept: its variance is not part of their deviations.
+    """
+    monkeypatch.setattr("skgn.fitting.fit.TEMPERED", 1.0)
+    X, y, w = few_samples(name)
+    w = w if weighted else np.ones_like(w)
+    ours = net(hidden_layer_sizes=(), encoding=None, tol=0.0).fit(X, y, w)
+    assert ours.alpha_path_ is None
+    scaled = (X - ours.mean_) / ours.scale_
+    flat = dict.fromkeys(["alpha_1", "alpha_2", "lambda_1", "lambda_2"], 0.0)
+    theirs = BayesianRidge(tol=1e-14, max_iter=100_000, **flat)
+    theirs.fit(np.repeat(scaled, w, axis=0), np.repeat(y, w))
+    m = w.sum()
+    assert ours.alpha_ == pytest.approx(theirs.lambda_ / theirs.alpha_ / m, rel=1e-6)
+    assert ours.noise_ == pytest.approx(theirs.alpha_**-0.5, rel=1e-6)
+    coefs = ours.coefs_[0][:, 0] * ours.scale_
+    assert_allclose(coefs, theirs.coef_, rtol=0, atol=1e-6 * np.abs(coefs).max())
+    mean, std = ours.predict(X, return_std=True)
+    own_mean, own_std = theirs.predict(scaled, return_std=True)
+    assert_allclose(mean, own_mean, rtol=1e-6)
+    assert_allclose(np.sqrt(std**2 - ours.noise_**2 / m), own_std, rtol=1e-6)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", ["diabetes", "little signal"])
+def test_few_samples_have_a_share_of_the_penalty(name, weighted):
+    """So that, as it is, such a fit is not that of scikit-learn."""
+    X, y, w = few_samples(name)
+    w = w if weighted else np.ones_like(w)
+    model = net(hidden_layer_sizes=(), encoding=None, tol=0.0).fit(X, y, w)
+    squares, m = w @ (model.predict(X) - y) ** 2, w.sum()
+    determined = model.n_effective_parameters_
+    assert model.noise_**2 == pytest.approx(squares / (m - determined), rel=1e-6)
+    norm = np.sum((model.coefs_[0][:, 0] * model.scale_) ** 2)
+    full = model.noise_**2 * determined / (m * norm)
+    assert model.alpha_ == pytest.approx(TEMPERED * full, rel=1e-6)
 
 
 # Deviations
