@@ -128,7 +128,7 @@ def _set_shape(operator: Any) -> None:
 
     model = operator.raw_operator
     check_is_fitted(model)
-    shape = [operator.inputs[0].get_first_dimension(), model.n_outputs_]
+    shape = [operator.inputs[0].get_first_dimension(), _members(model)[0].n_outputs_]
     kind = DoubleTensorType if _has_doubles(operator) else FloatTensorType
     operator.outputs[0].set_type(kind(shape))
 
@@ -171,12 +171,16 @@ def _networks(
             f"skgn.onnx needs target_opset={LOWEST_OPSET} or more; got "
             f"{container.target_opset_onnx}."
         )
-    model = operator.raw_operator
-    networks = getattr(model, "estimators_", [model])
+    networks = _members(operator.raw_operator)
     double = networks[0]._predictor.dtype == np.float64 and _has_doubles(operator)
     graph = Graph(scope, container, np.float64 if double else np.float32)
     table = _read(graph, operator.inputs, networks[0])
     return graph, networks, [_outputs(graph, table, own._predictor) for own in networks]
+
+
+def _members(model: Any) -> list[Any]:
+    """Return the networks of an ensemble, or the network itself."""
+    return list(getattr(model, "estimators_", [model]))
 
 
 class Graph:
