@@ -141,7 +141,7 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     label, proba = operator.outputs
     if hasattr(model, "estimators_"):
         parts = [_probabilities(graph, model, own) for own in scores]
-        values = graph.add("Min", _mean(graph, model, parts), graph.numbers(1.0))
+        values = _mean(graph, model, parts, 1.0)
         _write_label(graph, model, values, 0.5, label.full_name)
     else:
         values = scores[0]
@@ -159,7 +159,7 @@ def _convert_regressor(scope: Any, operator: Any, container: Any) -> None:
         _predictions(graph, network._targets, own)
         for network, own in zip(networks, outputs, strict=True)
     ]
-    _write(graph, _mean(graph, model, parts), operator.outputs[0])
+    _write(graph, _mean(graph, model, parts, graph.largest), operator.outputs[0])
 
 
 def _networks(
@@ -204,6 +204,7 @@ class Graph:
             np.dtype(np.int64): TensorProto.INT64,
         }
         self.string = TensorProto.STRING
+        self.largest = float(np.finfo(self.dtype).max)
 
     def add(
         self, operation: str, *inputs: str, output: str | None = None, **attributes: Any
@@ -260,9 +261,17 @@ class Graph:
         """Take some columns of a matrix."""
         return self.add("Gather", value, self.integers(columns), axis=1)
 
-    def plus(self, value: str, constant: Any) -> str:
-        """Add a constant: by Sum, as onnxruntime omits an Add or Sub of below 1e-45."""
-        return self.add("Sum", value, self.numbers(constant))
+    # onnxruntime omits Add, Sub, Mul and Div of a single number that is 0 or 1 in float32
+
+    def plus(self, value: str, row: Any) -> str:
+        """Add a row of constants to a matrix."""
+        return self.add("Sum", value, self.numbers(row))
+
+    def times(self, value: str, row: Any) -> str:
+        """Multiply the columns of a matrix by constants."""
+        if len(row) == 1:
+            return self.add("MatMul", value, self.numbers(row.reshape(1, 1)))
+        return self.add("Mul", value, self.numbers(row))
 
     def clip(self, value: str, limit: float) -> str:
         """Clip a value to ``[-limit, limit]``."""
@@ -438,14 +447,14 @@ def _outputs(graph: Graph, table: Table, predictor: Predictor) -> str:
     A = graph.plus(_encoded(graph, table, predictor), -columns.mean)
     rest = columns.mean - graph.rounded(columns.mean)
     shift = rest / columns.scale @ layers[0][1:]
-    A = graph.add("Mul", A, graph.numbers(1 / columns.scale))
+    A = graph.times(A, 1 / columns.scale)
     A = graph.clip(A, UNSEEN_LIMIT[graph.dtype.name])
     for l, V in enumerate(layers):
         b = V[0] - shift if l == 0 else V[0]
         A = graph.add("Gemm", A, graph.numbers(V[1:]), graph.numbers(b))
         if l < len(layers) - 1:
             A = _activated(graph, A, predictor.network.activations[l].name)
-    return graph.clip(A, min(LARGEST_OUTPUT, float(np.finfo(graph.dtype).max) / 4))
+    return graph.clip(A, min(LARGEST_OUTPUT, graph.largest / 4))
 
 
 def _encoded(graph: Graph, table: Table, predictor: Predictor) -> str:
@@ -485,7 +494,7 @@ def _steps(graph: Graph, filled: str, encoder: Encoder) -> str:
     rest = steps.shift - graph.rounded(steps.shift)
     if rest.any():
         x = graph.plus(x, -rest)
-    x = graph.add("Mul", x, graph.numbers(steps.slope))
+    x = graph.times(x, steps.slope)
     x = graph.add("Max", x, graph.numbers(steps.low))
     return graph.add("Min", x, graph.numbers(steps.high))
 
@@ -532,20 +541,19 @@ def _predictions(graph: Graph, targets: RealTargets, Z: str) -> str:
         Z = graph.add("Exp", Z)
     with np.errstate(over="ignore"):
         graph.fitting(1 / targets.scale)  # what is too small would vanish
-    P = graph.add("Mul", Z, graph.numbers(targets.scale))
-    P = graph.plus(P, targets.centre)
-    return graph.clip(P, float(np.finfo(graph.dtype).max))
+    P = graph.plus(graph.times(Z, targets.scale), targets.centre)
+    return graph.clip(P, graph.largest)
 
 
-def _mean(graph: Graph, model: Any, parts: Sequence[str]) -> str:
-    """Add the mean of networks under their weights; that of a single one is it."""
+def _mean(graph: Graph, model: Any, parts: Sequence[str], limit: float) -> str:
+    """Add the mean of networks under their weights, whose sum may be rounded above 1."""
     if not hasattr(model, "weights_"):
         return parts[0]
     own = [
         graph.add("Mul", part, graph.numbers(weight))
         for weight, part in zip(model.weights_, parts, strict=True)
     ]
-    return graph.add("Sum", *own)
+    return graph.clip(graph.add("Sum", *own), limit)
 
 
 def _write(graph: Graph, values: str, output: Any) -> None:

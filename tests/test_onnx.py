@@ -427,6 +427,16 @@ def test_targets_beyond_float32(unit):
     check_regressor(model, X, 1e-13, TYPES.DoubleTensorType)
 
 
+def test_a_single_scale_near_one():
+    """Which the runtime must not take for one."""
+    X, y = real_problem()
+    unit = 1 + 3e-8
+    x, y = (own / own.std() * unit for own in (X[:, 3], y - y.mean()))
+    for encoding in (None, "piecewise"):
+        model = regressor(encoding=encoding).fit(x[:, None], y)
+        check_regressor(model, x[:, None], 1e-13, TYPES.DoubleTensorType)
+
+
 def test_models_of_regressors():
     X, y = real_problem()
     single = X.astype("f")
