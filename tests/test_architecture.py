@@ -1,6 +1,7 @@
 """Imports run one way, and of other packages reach those that are declared.
 
-estimators -> (cluster ->) fitting -> (thread ->) training -> steps -> model -> data -> linalg
+estimators -> (cluster ->) fitting -> (thread ->) training -> steps -> model -> data
+-> linalg
 """
 
 import ast
@@ -101,7 +102,7 @@ WITH_DASK = {ROOT / "cluster" / "workers.py", ROOT / "estimators" / "collections
 
 #: Extras of pyproject.toml that the files of a folder outside the package may use.
 EXTRAS = {
-    "tests": ["test", "dask", "onnx"],  # of the latter, what is skipped where it is missing
+    "tests": ["test", "dask", "onnx"],  # of the last, what is skipped without it
     "docs": ["docs"],
     "examples": ["plot", "docs", "bench"],  # of the last, what may be missing
     "examples/benchmarks": ["bench"],
