@@ -101,6 +101,26 @@ class SpreadSamples:
         rest = self.parts.become(Rest(share, seed), self.numbers)
         return replace(self, parts=drawn), replace(self, parts=rest)
 
+    def shares(
+        self, ask: Sharing, counts: list[int], beside: list[Beside | None]
+    ) -> Spread:
+        """Return shares, no more than there are threads, of neighbouring parts.
+
+        Parameters
+        ----------
+        ask : Sharing
+        counts : list of int
+            Samples of each part, which the shares are to have as many of.
+        beside : list of Beside or None
+        """
+        number = min(self.parts.threads, self.count)
+        middles = np.cumsum(counts) - np.array(counts) / 2
+        share_of = (middles * number / max(sum(counts), 1)).astype(int)
+        groups = [np.flatnonzero(share_of == i).tolist() for i in range(number)]
+        groups = [group for group in groups if group]
+        own = [(i, [beside[k] for k in group]) for i, group in enumerate(groups)]
+        return self.parts.joined(ask, groups, own)
+
     def drawn(self, drawing: Drawing) -> list[Samples]:
         """Bring some of the samples of each part to the client."""
         return self.parts.each(drawing, self.numbers)
@@ -216,13 +236,14 @@ class SpreadFit(Fit):
         encoder, beside = self._with_mean_targets(self.encoder)
         with raw_columns(encoder):
             columns, vary = self._columns(encoder, beside, settings.standardize)
-        own = list(zip(self.spread.numbers, beside, strict=True))
         batch_size, seed = batch_size_for(settings, *self.shape), None
         if batch_size is not None:
             seed = deepcopy(self.random_state).randint(LARGEST_SEED)
         ask = Sharing(encoder, columns, self.whole.total, seed)
-        shares = self.spread.parts.become(ask, own)
+        counts = [int(own["count"]) for own in self.measures]
+        shares = self.spread.shares(ask, counts, beside)
         first = self._first_layer(shares, columns, settings.standardize)
+        self.spread.parts.release()  # after a loss, they are made of the collection
         make: Any = SpreadFullBatch
         if batch_size is not None:
             make = partial(SpreadMiniBatches, batch_size=batch_size)
@@ -310,8 +331,9 @@ class SpreadFit(Fit):
         if not total:
             raise ValueError("There is no validation sample of positive weight.")
         ask = Sharing(problem.encoder, problem.first.columns, total)
-        own = [(number, None) for number in held_out.numbers]
-        shares = held_out.parts.become(ask, own)
+        nothing: list[Beside | None] = [None] * held_out.count
+        shares = held_out.shares(ask, [1] * held_out.count, nothing)
+        held_out.parts.release()
         return SpreadHeldOut.of(problem.network, problem.loss, shares)
 
 

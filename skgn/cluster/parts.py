@@ -13,7 +13,7 @@ from scipy import sparse
 from skgn.cluster.share import Share, Sums, zero_rows
 from skgn.data.columns import ColumnStatistics, Standardisation, column_range
 from skgn.data.encoding import EncodedRows, Encoder, RawColumns, any_missing
-from skgn.data.inputs import make_inputs
+from skgn.data.inputs import DenseInputs, SparseInputs, make_inputs
 from skgn.data.samples import Samples
 from skgn.fitting.targets import Targets
 from skgn.typing import Array
@@ -163,17 +163,36 @@ class Sharing:
     total: float
     seed: int | None = None
 
-    def __call__(self, samples: Samples, own: tuple[int, Beside | None]) -> Share:
-        """Return the share of a part, of which `own` are number and mean targets."""
-        number, beside = own
-        X = encoded(samples, self.encoder, beside)
-        if len(samples.weights):
-            inputs = make_inputs(X, self.columns)
-        else:
-            inputs = zero_rows(X.shape[1], X.dtype)
-        weights = (samples.weights / self.total).astype(samples.X.dtype)
-        share = Share(inputs, samples.targets, weights, number)
+    def __call__(
+        self, parts: list[Samples], own: tuple[int, list[Beside | None]]
+    ) -> Share:
+        """Return the share of some parts; `own` are its number and their mean targets."""
+        number, several = own
+        pairs = zip(parts, several, strict=True)
+        rows = [(part, encoded(part, self.encoder, own)) for part, own in pairs]
+        rows = [(part, X) for part, X in rows if len(part.weights)]
+        weights = np.concatenate([np.empty(0), *(part.weights for part, _ in rows)])
+        targets = np.concatenate([parts[0].targets[:0], *(p.targets for p, _ in rows)])
+        share = Share(
+            self._inputs([X for _, X in rows], parts[0].X.dtype),
+            targets,
+            (weights / self.total).astype(parts[0].X.dtype),
+            number,
+        )
         return share if self.seed is None else share.shuffled(self.seed)
+
+    def _inputs(self, several: list[Any], dtype: Any) -> DenseInputs | SparseInputs:
+        """Return rows in several pieces as those of one."""
+        if not several:
+            return zero_rows(len(self.columns.mean), dtype)
+        if sparse.issparse(several[0]):
+            return make_inputs(sparse.csr_array(sparse.vstack(several)), self.columns)
+        ends = np.cumsum([len(X) for X in several]).tolist()
+        whole = np.empty((ends[-1], 1 + len(self.columns.mean)), dtype)
+        whole[:, 0] = 1
+        for X, stop in zip(several, ends, strict=True):
+            self.columns.apply(X, out=whole[stop - len(X) : stop, 1:])
+        return DenseInputs(whole)
 
 
 def together(parts: list[Samples]) -> Samples:

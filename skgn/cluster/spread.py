@@ -16,6 +16,10 @@ class Spread(Protocol):
     may be called again, elsewhere, after a worker was lost.
     """
 
+    @property
+    def threads(self) -> int:
+        """How many parts can be worked on at a time."""
+
     def each(self, function: Callable[..., Any], own: Sequence[Any] = ()) -> list[Any]:
         """Return what a function makes of each part.
 
@@ -24,6 +28,17 @@ class Spread(Protocol):
 
     def become(self, function: Callable[..., Any], own: Sequence[Any] = ()) -> "Spread":
         """Return the parts that a function makes of these, where they are."""
+
+    def joined(
+        self,
+        function: Callable[..., Any],
+        groups: Sequence[Sequence[int]],
+        own: Sequence[Any],
+    ) -> "Spread":
+        """Return the parts that a function makes of groups of these, by their numbers."""
+
+    def release(self) -> None:
+        """Let go of the parts; what was made of them stays."""
 
     def sum(self, function: Callable[[Any], Sums]) -> Sums:
         """Return the sum of what a function makes of the parts.
@@ -39,9 +54,12 @@ class InProcess:
     Attributes
     ----------
     parts : sequence
+    threads : int
+        As if there were so many.
     """
 
     parts: Sequence[Any]
+    threads: int = 1
 
     def each(self, function: Callable[..., Any], own: Sequence[Any] = ()) -> list[Any]:
         """See :class:`Spread`."""
@@ -53,7 +71,21 @@ class InProcess:
         self, function: Callable[..., Any], own: Sequence[Any] = ()
     ) -> "InProcess":
         """See :class:`Spread`."""
-        return InProcess(self.each(function, own))
+        return InProcess(self.each(function, own), self.threads)
+
+    def joined(
+        self,
+        function: Callable[..., Any],
+        groups: Sequence[Sequence[int]],
+        own: Sequence[Any],
+    ) -> "InProcess":
+        """See :class:`Spread`."""
+        several = [[self.parts[i] for i in group] for group in groups]
+        made = [function(*pair) for pair in zip(several, own, strict=True)]
+        return InProcess(made, self.threads)
+
+    def release(self) -> None:
+        """There is nothing to be done."""
 
     def sum(self, function: Callable[[Any], Sums]) -> Sums:
         """See :class:`Spread`."""

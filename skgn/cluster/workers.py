@@ -2,7 +2,7 @@
 
 Every part is an ordinary future: made by a task from the parts before it, and in the end
 from the user's collection. What is lost with a worker, the scheduler makes again. A
-question is a task, too, whose result the workers fetch from each other; nothing is
+question to many is a task, too, whose result workers fetch from each other; nothing is
 scattered, nothing is pinned to a worker, and no worker has a state. Of a round the client
 gets one answer, or :data:`FAN_IN` of them; where there are more parts, workers add up in
 between.
@@ -24,6 +24,10 @@ from skgn.cluster.spread import added
 
 #: Answers that are added at a time.
 FAN_IN = 16
+
+#: Parts that get a question each with their own task, at most. A task for the question
+#: takes another 10 to 20 ms.
+FEW = 8
 
 log = logging.getLogger("skgn.cluster")
 
@@ -73,6 +77,29 @@ class OnWorkers:
         """See :class:`Spread`."""
         return OnWorkers(self.client, self._asked(function, own), self.traffic)
 
+    def joined(
+        self,
+        function: Callable[..., Any],
+        groups: Sequence[Sequence[int]],
+        own: Sequence[Any],
+    ) -> "OnWorkers":
+        """See :class:`Spread`."""
+        several = [[self.futures[i] for i in group] for group in groups]
+        futures = self._asked_of(several, function, own)
+        return OnWorkers(self.client, futures, self.traffic)
+
+    def release(self) -> None:
+        """See :class:`Spread`."""
+        for future in self.futures:
+            release: Callable[[], None] = future.release
+            release()
+
+    @property
+    def threads(self) -> int:
+        """See :class:`Spread`."""
+        nthreads: Callable[[], dict[str, int]] = self.client.nthreads
+        return sum(nthreads().values())
+
     def sum(self, function: Callable[[Any], Sums]) -> Sums:
         """See :class:`Spread`."""
         answers = self._asked(function)
@@ -85,9 +112,17 @@ class OnWorkers:
         self, function: Callable[..., Any], own: Sequence[Any] = ()
     ) -> list[Future[Any]]:
         """Return a future for each part."""
+        return self._asked_of(self.futures, function, own)
+
+    def _asked_of(
+        self, parts: Sequence[Any], function: Callable[..., Any], own: Sequence[Any]
+    ) -> list[Future[Any]]:
         name = type(function).__name__.lower()
-        question = self.client.submit(_as_it_is, function, pure=False, key=_name(name))
-        several = [self.futures, [question] * len(self.futures)]
+        question: Any = function
+        if len(parts) > FEW:  # each worker gets it once
+            key = _name(name)
+            question = self.client.submit(_as_it_is, function, pure=False, key=key)
+        several = [list(parts), [question] * len(parts)]
         if own:
             several.append(list(own))
         futures: list[Future[Any]] = self.client.map(
