@@ -113,11 +113,17 @@ class Schedule:
         Largest step.
     warm_up : float
         Share of all steps in which the step rises.
+    momentum : float
+        Share of the velocity that is kept.
+    trust : float
+        κ.
     """
 
     total: int | None
     largest: float = LARGEST_STEP
     warm_up: float = WARM_UP
+    momentum: float = MOMENTUM
+    trust: float = TRUST
 
     def step(self, t: int) -> float:
         """Return the step after batch `t`, counted from 0."""
@@ -168,6 +174,8 @@ class Descent:
         batches: Iterator[NDArray[np.intp]],
         rates: Iterator[float],
         random_state: np.random.RandomState,
+        momentum: float = MOMENTUM,
+        trust: float = TRUST,
     ) -> dict[str, float] | None:
         """Take a step after each batch; return means over them, or None if they fail.
 
@@ -187,9 +195,9 @@ class Descent:
                 return None
             sums += (here.value, here.cost, float(np.linalg.norm(here.gradient)))
             count += 1
-            if -slope * rate**2 > TRUST:
-                rate = float(np.sqrt(TRUST / -slope))
-            self.velocity *= self.velocity.dtype.type(MOMENTUM)
+            if -slope * rate**2 > trust:
+                rate = float(np.sqrt(trust / -slope))
+            self.velocity *= self.velocity.dtype.type(momentum)
             D *= D.dtype.type(rate)
             self.velocity += D
             self.theta += self.velocity
@@ -298,7 +306,9 @@ def train_in_batches(
 
     def run(present: BatchedObjective) -> dict[str, float] | None:
         batches = shuffled_batches(m, batch_size, random_state, block)
-        return epochs.descent.run(present, batches, rates, random_state)
+        return epochs.descent.run(
+            present, batches, rates, random_state, schedule.momentum, schedule.trust
+        )
 
     return epochs.end(run, observer)
 
