@@ -13,7 +13,8 @@ if TYPE_CHECKING:
         LossCurveDisplay,
         MembersDisplay,
     )
-    from skgn.estimators.ensemble import GaussNewtonMLPEnsembleClassifier
+    from skgn.estimators.ensemble_classifier import GaussNewtonMLPEnsembleClassifier
+    from skgn.estimators.ensemble_regressor import GaussNewtonMLPEnsembleRegressor
     from skgn.estimators.regressor import GaussNewtonMLPRegressor
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "EncodingDisplay",
     "GaussNewtonMLPClassifier",
     "GaussNewtonMLPEnsembleClassifier",
+    "GaussNewtonMLPEnsembleRegressor",
     "GaussNewtonMLPRegressor",
     "LossCurveDisplay",
     "MembersDisplay",
@@ -31,7 +33,8 @@ __all__ = [
 LATER = {
     "AlphaPathDisplay": "skgn.displays",
     "EncodingDisplay": "skgn.displays",
-    "GaussNewtonMLPEnsembleClassifier": "skgn.estimators.ensemble",
+    "GaussNewtonMLPEnsembleClassifier": "skgn.estimators.ensemble_classifier",
+    "GaussNewtonMLPEnsembleRegressor": "skgn.estimators.ensemble_regressor",
     "GaussNewtonMLPRegressor": "skgn.estimators.regressor",
     "LossCurveDisplay": "skgn.displays",
     "MembersDisplay": "skgn.displays",

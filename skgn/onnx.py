@@ -36,7 +36,8 @@ from sklearn.utils.validation import check_is_fitted
 from skgn.data.columns import UNSEEN_LIMIT
 from skgn.data.encoding import Category, Encoder, MeanTargets
 from skgn.estimators.classifier import GaussNewtonMLPClassifier
-from skgn.estimators.ensemble import GaussNewtonMLPEnsembleClassifier
+from skgn.estimators.ensemble_classifier import GaussNewtonMLPEnsembleClassifier
+from skgn.estimators.ensemble_regressor import GaussNewtonMLPEnsembleRegressor
 from skgn.estimators.real_targets import RealTargets
 from skgn.estimators.regressor import GaussNewtonMLPRegressor
 from skgn.model.activations import LEAK

@@ -187,6 +187,7 @@ def test_public_names():
         "EncodingDisplay",
         "GaussNewtonMLPClassifier",
         "GaussNewtonMLPEnsembleClassifier",
+        "GaussNewtonMLPEnsembleRegressor",
         "GaussNewtonMLPRegressor",
         "LossCurveDisplay",
         "MembersDisplay",

@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from skgn._compat import check_matplotlib_support
 from skgn.displays.shared import new_axes, refuse
 from skgn.estimators.base import BaseGaussNewtonMLP
-from skgn.estimators.ensemble import GaussNewtonMLPEnsembleClassifier
+from skgn.estimators.ensemble import BaseEnsemble
 
 #: What is said of a network that has not searched, by its stage.
 LEFT_OUT = {"waiting": "no time to begin", "begun": "left out at the beginning"}
@@ -19,7 +19,7 @@ LABEL_WIDTH = 38
 
 
 class MembersDisplay:
-    """The networks of an ensemble: their weights, and their log-losses.
+    """The networks of an ensemble: their weights, and their held-out losses.
 
     It is recommended to use :meth:`from_estimator` to create it. All parameters are
     stored as attributes.
@@ -27,8 +27,8 @@ class MembersDisplay:
     Parameters
     ----------
     selection : dict of list
-        A row per network that came into question: "parameters", "stage", "log_loss" and
-        "weight", as in `selection_`.
+        A row per network that came into question: "parameters", "stage", "log_loss" (or
+        "loss") and "weight", as in `selection_`.
 
     Attributes
     ----------
@@ -39,8 +39,8 @@ class MembersDisplay:
     bars_ : matplotlib BarContainer
         A bar per network, the first one on top, of the length of its weight.
     texts_ : list of matplotlib Annotation
-        Beside each bar: the log-loss on the held-out samples of the network alone, or how
-        far it has come.
+        Beside each bar: the loss of the network alone on the held-out samples, or how far
+        it has come.
 
     See Also
     --------
@@ -71,8 +71,10 @@ class MembersDisplay:
         labels = [_label(i, own) for i, own in enumerate(table["parameters"])]
         style = {"color": "#56B4E9", **(bar_kw or {})}
         self.bars_ = ax.barh(places, weights, **style)
-        told = zip(table["log_loss"], table["stage"], strict=True)
-        texts = [_told(log_loss, stage) for log_loss, stage in told]
+        name = "log_loss" if "log_loss" in table else "loss"
+        told = zip(table[name], table["stage"], strict=True)
+        what = name.replace("_", "-")
+        texts = [_told(what, loss, stage) for loss, stage in told]
         self.texts_ = ax.bar_label(self.bars_, texts, padding=4, fontsize="small")
         ax.set_yticks(places, labels, fontsize="small")
         ax.invert_yaxis()
@@ -88,7 +90,7 @@ class MembersDisplay:
 
         Parameters
         ----------
-        estimator : GaussNewtonMLPEnsembleClassifier
+        estimator : estimator
             The fitted ensemble.
         ax : matplotlib Axes, default=None
             Axes to draw on. None makes a new figure.
@@ -101,7 +103,7 @@ class MembersDisplay:
             The display, with the attributes of the picture.
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
-        if not isinstance(estimator, GaussNewtonMLPEnsembleClassifier):
+        if not isinstance(estimator, BaseEnsemble):
             what = " It is a single network." * isinstance(estimator, BaseGaussNewtonMLP)
             refuse(cls.__name__, "an ensemble of skgn", estimator, what)
         check_is_fitted(estimator)
@@ -114,8 +116,8 @@ def _label(i: int, parameters: dict[str, Any]) -> str:
     return fill(f"{i + 1}: {', '.join(own) or 'default'}", LABEL_WIDTH)
 
 
-def _told(log_loss: float, stage: str) -> str:
+def _told(what: str, loss: float, stage: str) -> str:
     """Return what is written beside the bar of a network."""
     if stage in LEFT_OUT:
         return LEFT_OUT[stage]
-    return "" if np.isnan(log_loss) else f"log-loss {log_loss:.3g}"
+    return "" if np.isnan(loss) else f"{what} {loss:.3g}"

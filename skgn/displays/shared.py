@@ -7,7 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skgn._compat import check_matplotlib_support
 from skgn.estimators.base import BaseGaussNewtonMLP
-from skgn.estimators.ensemble import GaussNewtonMLPEnsembleClassifier
+from skgn.estimators.ensemble import BaseEnsemble
 
 
 def new_axes(ax: Any, caller: str) -> Any:
@@ -25,7 +25,7 @@ def check_network(estimator: Any, display: str) -> None:
     check_matplotlib_support(f"{display}.from_estimator")
     if not isinstance(estimator, BaseGaussNewtonMLP):
         what = ""
-        if isinstance(estimator, GaussNewtonMLPEnsembleClassifier):
+        if isinstance(estimator, BaseEnsemble):
             what = " Give one of its networks, estimators_[0] for instance."
         refuse(display, "a single network of skgn", estimator, what)
     check_is_fitted(estimator)

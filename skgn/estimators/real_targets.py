@@ -20,6 +20,7 @@ from sklearn.utils import check_array, column_or_1d
 from skgn.data.columns import LARGEST
 from skgn.data.samples import Samples
 from skgn.estimators.targets import FOLDS, cross_fitted, split_at_random
+from skgn.fitting.mixture import Means
 from skgn.model.losses import Loss, Squared
 from skgn.model.real_losses import Absolute, Gamma, Poisson
 from skgn.typing import Array
@@ -93,6 +94,11 @@ class RealTargets:
     def loss(self) -> Loss:
         """See :class:`skgn.fitting.targets.Targets`."""
         return LOSSES[self.name]()
+
+    @property
+    def mixture(self) -> Means:
+        """See :class:`skgn.fitting.targets.Targets`."""
+        return Means(LOSSES[self.name]())
 
     @property
     def n_outputs(self) -> int:

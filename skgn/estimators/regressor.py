@@ -14,8 +14,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
-from sklearn.base import RegressorMixin
-from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -24,6 +22,7 @@ from skgn.data.samples import Samples, as_csr_array
 from skgn.estimators.base import BaseGaussNewtonMLP
 from skgn.estimators.reading import checked, lazy_on_collections
 from skgn.estimators.real_targets import LOGARITHMIC, LOSSES, RealTargets, valid
+from skgn.estimators.reals import RealEstimator
 from skgn.fitting.fitted import Fitted
 from skgn.typing import Array
 
@@ -34,7 +33,7 @@ CHUNK = 8192
 MOST_FEATURES = 1024
 
 
-class GaussNewtonMLPRegressor(RegressorMixin, BaseGaussNewtonMLP):
+class GaussNewtonMLPRegressor(RealEstimator, BaseGaussNewtonMLP):
     r"""Multi-layer perceptron regressor trained by layer-wise Gauss-Newton.
 
     The parameters, unless listed here, and the attributes are those of
@@ -126,8 +125,6 @@ class GaussNewtonMLPRegressor(RegressorMixin, BaseGaussNewtonMLP):
         **BaseGaussNewtonMLP._parameter_constraints,
         "loss": [StrOptions(set(LOSSES))],
     }
-
-    _kinds_of_targets: ClassVar = (RealTargets,)
 
     def __init__(
         self,
@@ -282,9 +279,15 @@ class GaussNewtonMLPRegressor(RegressorMixin, BaseGaussNewtonMLP):
         check_is_fitted(self)
         X, _ = checked(self, self._table, X, reset=False)
         X = as_csr_array(X)
-        y = self._targets.decode(self._outputs_of(X))
-        if not return_std:
-            return y
+        y = self._mean_of(X)
+        return (y, self._deviations_of(X)) if return_std else y
+
+    def _mean_of(self, X: Any) -> Array:
+        """Return predictions for an `X` that has been read."""
+        return self._targets.decode(self._outputs_of(X))
+
+    def _deviations_of(self, X: Any) -> Array:
+        """Return their standard deviations."""
         if self.__dict__.get("_posterior") is None:
             raise ValueError(
                 "return_std=True needs loss='squared_error', a call of fit, and at most "
@@ -298,8 +301,7 @@ class GaussNewtonMLPRegressor(RegressorMixin, BaseGaussNewtonMLP):
             covered = cho_solve((self._posterior, True), features.T)
             variance[rows] = np.einsum("ij,ji->i", features, covered)
         std = np.sqrt(1 + variance)
-        noise = self.noise_
-        return y, std * noise if y.ndim == 1 else std[:, None] * noise
+        return (std if self._targets.is_single else std[:, None]) * self.noise_
 
     @property
     def coefs_(self) -> tuple[Array, ...]:
@@ -322,8 +324,7 @@ class GaussNewtonMLPRegressor(RegressorMixin, BaseGaussNewtonMLP):
 
     # What the base class asks of targets.
 
-    def _learned(self, y: Any, weights: Array) -> tuple[RealTargets, Any, Array]:
-        y = valid(y)
+    def _form_of(self, y: Any, weights: Array) -> RealTargets:
         if self.warm_start and "_targets" in self.__dict__:
             targets = self._targets  # in whose unit the weights are
             if targets.name != self.loss:
@@ -331,14 +332,8 @@ class GaussNewtonMLPRegressor(RegressorMixin, BaseGaussNewtonMLP):
                     "warm_start can only be used with the loss of the previous call to "
                     f"fit. Previously got {targets.name!r}, now {self.loss!r}."
                 )
-        else:
-            targets = RealTargets.learned(y, weights, self.loss, self.standardize)
-        return targets, *targets.encode(y, weights)
-
-    def _encoded_validation(
-        self, targets: RealTargets, y: Any, weights: Array
-    ) -> tuple[Any, Array]:
-        return targets.encode(valid(y, "y_val"), weights, "y_val", "y")
+            return targets
+        return RealTargets.learned(y, weights, self.loss, self.standardize)
 
     def _chunk_targets(
         self, y: Any, classes: Any, earlier: RealTargets | None
@@ -369,6 +364,7 @@ class GaussNewtonMLPRegressor(RegressorMixin, BaseGaussNewtonMLP):
     def _after(self, targets: RealTargets, samples: Samples) -> None:
         """Take the noise and the posterior of the last layer, by the samples of a fit."""
         width = self._predictor.layers[-1].shape[0]
+        self.__dict__.pop("noise_", None)  # of an earlier fit
         if targets.name != "squared_error":
             return
         m = len(samples.weights)
@@ -397,16 +393,6 @@ class GaussNewtonMLPRegressor(RegressorMixin, BaseGaussNewtonMLP):
             penalty[0] = tiny
             precision = total * (S + np.diag(penalty))
             self._posterior = cho_factor(precision, lower=True)[0]
-
-    def __sklearn_tags__(self) -> Tags:
-        """Declare what the estimator can take."""
-        tags = super().__sklearn_tags__()
-        tags.target_tags.multi_output = self.loss == "squared_error"
-        tags.target_tags.single_output = True
-        tags.target_tags.positive_only = self.loss == "gamma"
-        tags.input_tags.sparse = True
-        tags.input_tags.allow_nan = True
-        return tags
 
 
 def _read_only(array: Array) -> Array:

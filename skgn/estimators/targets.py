@@ -13,6 +13,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from skgn.data.samples import Samples, moderate
+from skgn.fitting.mixture import Probabilities
 from skgn.model.losses import Bernoulli, Loss, Multinomial
 from skgn.typing import Array
 
@@ -39,6 +40,7 @@ class ClassTargets:
 
     classes: NDArray[Any]
     class_weight: Array
+    mixture = Probabilities()
 
     @property
     def loss(self) -> Loss:
@@ -162,6 +164,7 @@ class LabelTargets:
     n_outputs: int
     nothing_to_fit = False
     loss = Bernoulli()
+    mixture = Probabilities()
 
     @property
     def classes(self) -> NDArray[Any]:

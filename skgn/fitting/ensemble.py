@@ -7,8 +7,8 @@ r"""Several different networks of the same samples, weighted by what held-out on
    network that will be worth some weight is rarely clearly worse: on 20 tables of fewer
    than 3,000 samples the log-loss is .991 of a single network's, with all .994; on 18
    larger ones .873, with all .866; a fifth of the time is saved.)
-3. The others search on. What the search ends with is a network, of which the held-out
-   samples tell the probabilities of their targets.
+3. The others search on. What the search ends with is a network, which predicts the
+   held-out samples: the probabilities of their labels, or real targets.
 4. By these the networks are weighted (:mod:`skgn.fitting.mixture`).
 5. Those of some weight are fitted to all samples, with what the search has found.
 
@@ -46,7 +46,6 @@ from skgn.fitting.fit import (
     overflow,
 )
 from skgn.fitting.fitted import Fitted
-from skgn.fitting.mixture import mixture_weights
 from skgn.fitting.paths import BatchedPath
 from skgn.fitting.pose import Prepared, prepare
 from skgn.fitting.relaxation import difference
@@ -92,7 +91,7 @@ class Member:
         Which candidate.
     fitted : Fitted or None
         None where it has gone.
-    log_loss : float
+    loss : float
         Of the held-out samples; NaN where there are none.
     weight : float
     seconds : float
@@ -103,7 +102,7 @@ class Member:
 
     number: int
     fitted: Fitted | None = None
-    log_loss: float = np.nan
+    loss: float = np.nan
     weight: float = 0.0
     seconds: float = 0.0
     stage: str = "waiting"
@@ -238,12 +237,13 @@ def fit_ensemble(
 class Judged(NamedTuple):
     """A candidate that has searched.
 
-    `pace` is the time of an epoch, in seconds per sample; 0 with all samples at a time.
+    `table` is what its average with others is made of, for the held-out samples. `pace`
+    is the time of an epoch, in seconds per sample; 0 with all samples at a time.
     """
 
     fitted: Fitted
     found: Found
-    log_likelihood: Array
+    table: Array
     seconds: float
     pace: float
 
@@ -271,7 +271,8 @@ class _Ensemble:
         self.judged: dict[int, Judged] = {}
         self.searching: dict[int, Search] = {}
         self.losses: dict[int, Array] = {}  # of held-out samples, where they began
-        self.counts = np.zeros(0)  # samples that each held-out one stands for
+        # of the held-out samples: how many each one stands for, and their targets
+        self.counts, self.truth = np.zeros(0), np.zeros(0)
 
     def fit(self) -> None:
         """Judge, weigh, fit."""
@@ -302,6 +303,7 @@ class _Ensemble:
         weights = parts.held_out.weights
         # weights of a small unit count as rows
         self.counts = weights * max(len(weights) / weights.sum(), 1)
+        self.truth = parts.held_out.targets
         shared: dict[Any, Prepared] = {}
 
         def arguments() -> Iterator[tuple[Any, ...]]:
@@ -324,7 +326,7 @@ class _Ensemble:
             search, losses, member.seconds = result
             self.searching[member.number] = search
             self.losses[member.number] = losses
-            member.log_loss = float(weights @ losses / weights.sum())
+            member.loss = float(weights @ losses / weights.sum())
             self._tell(member, "begun")
 
     def _leave_out(self, parts: Parts) -> None:
@@ -357,13 +359,13 @@ class _Ensemble:
             member = self.members[i]
             member.fitted = result.fitted
             member.seconds += result.seconds
-            member.log_loss = -float(self.counts @ result.log_likelihood.sum(axis=1))
-            member.log_loss /= float(self.counts.sum())
+            losses = self.targets.mixture.losses(result.table, self.truth)
+            member.loss = float(self.counts @ losses) / float(self.counts.sum())
             self._tell(member, "searched")
 
     def _loss(self, i: int) -> float:
-        """Return the held-out log-loss of a candidate, infinite if it is not finite."""
-        loss = self.members[i].log_loss
+        """Return the held-out loss of a candidate, infinite if it is not finite."""
+        loss = self.members[i].loss
         return loss if np.isfinite(loss) else np.inf
 
     def weigh(self) -> bool:
@@ -375,9 +377,8 @@ class _Ensemble:
             return False
         weights = np.full(len(there), 1 / len(there))
         if all(member.number in self.judged for member in there):
-            table = [self.judged[member.number].log_likelihood for member in there]
-            counts = np.repeat(self.counts, table[0].shape[1])
-            weights = mixture_weights(np.array([own.ravel() for own in table]), counts)
+            tables = np.array([self.judged[member.number].table for member in there])
+            weights = self.targets.mixture.weights(tables, self.truth, self.counts)
         for member, weight in zip(there, weights, strict=True):
             member.weight = float(weight)
         return True
@@ -563,8 +564,8 @@ def _search(search: Search, until: float, seconds: float) -> Judged | None:
     search.observer = Deadline(until)
     found = search.finish(in_any_case=True)
     runner = search.running[0]
-    table = runner.path.held_out.log_likelihood(found.theta_for(runner.problem))
-    table = np.where(np.isfinite(table), table, -np.inf)
+    theta = found.theta_for(runner.problem)
+    table = search.targets.mixture.of(runner.path.held_out, theta)
     fitted, pace = as_found(search, found), 0.0
     own = perf_counter() - start
     if isinstance(runner.path, BatchedPath):

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skgn.data.samples import Samples
+from skgn.fitting.mixture import Mixture
 from skgn.model.losses import Loss
 from skgn.typing import Array
 
@@ -27,6 +28,10 @@ class Targets(Protocol):
     @property
     def loss(self) -> Loss:
         """The loss of encoded targets."""
+
+    @property
+    def mixture(self) -> Mixture:
+        """What networks of an ensemble are averaged by."""
 
     @property
     def n_outputs(self) -> int:

@@ -135,9 +135,9 @@ class Loss(Protocol):
         """Return log P, shape (m, K)."""
 
     def log_likelihood(self, Z: Array, targets: NDArray[Any]) -> Array:
-        """Return the log-probability of each target, shape (m, targets of a row).
+        """Return the log-probability of each label, shape (m, labels of a row).
 
-        Its sum over a row is minus the loss, up to a constant.
+        Its sum over a row is minus the loss.
         """
 
     def mean_link(self, mean: Array) -> Array:
@@ -342,8 +342,12 @@ class Squared(ElementWise):
         raise TypeError("the squared error predicts no probabilities")
 
     def log_likelihood(self, Z: Array, targets: NDArray[Any]) -> Array:
-        """See :class:`Loss`; of a unit variance."""
-        return -0.5 * (Z - targets) ** 2
+        """Not defined either."""
+        raise TypeError("the squared error predicts no probabilities")
+
+    def of_mean(self, P: Array, targets: NDArray[Any]) -> Pointwise:
+        """See :class:`skgn.model.real_losses.RealLoss`."""
+        return self.pointwise(P, targets)
 
     def mean_link(self, mean: Array) -> Array:
         """See :class:`Loss`."""

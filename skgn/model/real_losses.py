@@ -44,6 +44,10 @@ from skgn.typing import Array
 #: δ, in the unit of the targets' scale.
 SMOOTHING = 0.05
 
+#: Means below this, in the unit of the mean target, count as this: its inverse has a
+#: square.
+LEAST_MEAN = 1e-150
+
 
 class RealLoss(ElementWise, ABC):
     """A loss that is a sum over the outputs; targets of shape (m, K), real."""
@@ -61,6 +65,13 @@ class RealLoss(ElementWise, ABC):
         """See :class:`skgn.model.losses.Loss`."""
 
     @abstractmethod
+    def of_mean(self, P: Array, targets: NDArray[Any]) -> Pointwise:
+        """Return the loss of predictions P, and its derivative in P.
+
+        The curvature is that in Z, carried over: not negative.
+        """
+
+    @abstractmethod
     def mean_link(self, mean: Array) -> Array:
         """See :class:`skgn.model.losses.Loss`."""
 
@@ -74,18 +85,32 @@ class RealLoss(ElementWise, ABC):
         raise TypeError("real targets have no probabilities")
 
     def log_likelihood(self, Z: Array, targets: NDArray[Any]) -> Array:
-        """See :class:`skgn.model.losses.Loss`; of a unit dispersion."""
-        return -self.pointwise(Z, targets).loss[:, None]
+        """Not defined either."""
+        raise TypeError("real targets have no probabilities")
 
     def score(self, Z: Array, targets: NDArray[Any], weights: Array) -> float:
         """See :class:`skgn.model.losses.Loss`; R² of the predictions."""
         return r_squared(self.prediction(Z), targets, weights)
 
 
-class Poisson(RealLoss):
-    """Half the Poisson deviance with a logarithmic link; targets not negative."""
+class Logarithmic(RealLoss, ABC):
+    """A loss with a logarithmic link: ``P = exp(Z)``."""
 
     out_activation = "exponential"
+
+    def prediction(self, Z: Array) -> Array:
+        """See :class:`skgn.model.losses.Loss`."""
+        return np.exp(Z)
+
+    def of_mean(self, P: Array, targets: NDArray[Any]) -> Pointwise:
+        """See :class:`RealLoss`; dP / dZ = P."""
+        P = np.maximum(P, LEAST_MEAN)
+        at = self.pointwise(np.log(P), targets)
+        return Pointwise(at.loss, at.residual / P, at.spread / P**2)
+
+
+class Poisson(Logarithmic):
+    """Half the Poisson deviance with a logarithmic link; targets not negative."""
 
     def pointwise(self, Z: Array, targets: NDArray[Any]) -> Pointwise:
         """See :class:`skgn.model.losses.Loss`."""
@@ -97,29 +122,19 @@ class Poisson(RealLoss):
         loss = np.where(positive, y * (change - d), P)
         return Pointwise(loss.sum(axis=1), np.where(positive, y * change, P), P)
 
-    def prediction(self, Z: Array) -> Array:
-        """See :class:`skgn.model.losses.Loss`."""
-        return np.exp(Z)
-
     def mean_link(self, mean: Array) -> Array:
         """See :class:`skgn.model.losses.Loss`."""
         return np.log(np.maximum(mean, MEAN_FLOOR))
 
 
-class Gamma(RealLoss):
+class Gamma(Logarithmic):
     """Half the gamma deviance with a logarithmic link; targets positive."""
-
-    out_activation = "exponential"
 
     def pointwise(self, Z: Array, targets: NDArray[Any]) -> Pointwise:
         """See :class:`skgn.model.losses.Loss`."""
         d = Z - np.log(targets)
         change = np.expm1(-d)
         return Pointwise((change + d).sum(axis=1), -change, np.exp(-d))
-
-    def prediction(self, Z: Array) -> Array:
-        """See :class:`skgn.model.losses.Loss`."""
-        return np.exp(Z)
 
     def mean_link(self, mean: Array) -> Array:
         """See :class:`skgn.model.losses.Loss`."""
@@ -150,6 +165,10 @@ class Absolute(RealLoss):
     def prediction(self, Z: Array) -> Array:
         """See :class:`skgn.model.losses.Loss`."""
         return Z
+
+    def of_mean(self, P: Array, targets: NDArray[Any]) -> Pointwise:
+        """See :class:`RealLoss`."""
+        return self.pointwise(P, targets)
 
     def mean_link(self, mean: Array) -> Array:
         """See :class:`skgn.model.losses.Loss`."""

@@ -71,6 +71,10 @@ class HeldOut:
         """Return the log-probability of each target; see :class:`Loss`."""
         return self.loss.log_likelihood(self._outputs(theta), self.targets)
 
+    def predictions(self, theta: Array) -> Array:
+        """Return the prediction of each target, shape (m, K); see :class:`Loss`."""
+        return self.loss.prediction(self._outputs(theta))
+
     def judge(self, theta: Array) -> Validation:
         """Return what the rows say of weights."""
         Z, weights = self._outputs(theta), self.row_weights

@@ -72,7 +72,7 @@ def pandas():
 def equal(monkeypatch):
     """Let all networks that have searched weigh the same."""
     monkeypatch.setattr(
-        "skgn.fitting.ensemble.mixture_weights", lambda p, _: np.full(len(p), 1 / len(p))
+        "skgn.fitting.mixture.mixture_weights", lambda p, _: np.full(len(p), 1 / len(p))
     )
 
 
@@ -273,7 +273,7 @@ def test_networks_of_the_default(monkeypatch, m, container, expected):
 def test_networks_of_no_weight(monkeypatch):
     """They are in the table alone."""
     monkeypatch.setattr(
-        "skgn.fitting.ensemble.mixture_weights", lambda *args: np.array([0.4, 0, 0.6])
+        "skgn.fitting.mixture.mixture_weights", lambda *args: np.array([0.4, 0, 0.6])
     )
     X, y = multiclass(240)
     model = small([*PAIR, {"hidden_layer_sizes": (3,)}]).fit(X, y)
@@ -854,7 +854,7 @@ def test_each_network_warns(monkeypatch, no_threshold):
     short = [{"max_iter": 1, "tol": 0.0, "hidden_layer_sizes": (k,)} for k in (3, 4)]
     for weights, count in [([0.5, 0.5], 2), ([0.0, 1.0], 1)]:
         monkeypatch.setattr(
-            "skgn.fitting.ensemble.mixture_weights",
+            "skgn.fitting.mixture.mixture_weights",
             lambda *args, own=weights: np.array(own),
         )
         with warnings.catch_warnings(record=True) as caught:
@@ -874,7 +874,7 @@ def test_a_penalty_that_prevails():
 
 LINE = re.compile(
     r"network (\d) of 2  (begun|searched|fitted) *  "
-    r"held-out log-loss +(nan|[-+.\de]+)  +[\d.]+ s"
+    r"held-out loss +(nan|[-+.\de]+)  +[\d.]+ s"
 )
 
 

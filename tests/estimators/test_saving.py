@@ -16,7 +16,7 @@ from tests.golden import make
 from tests.problems import multiclass
 
 NETWORK = "skgn.estimators.classifier.GaussNewtonMLPClassifier"
-ENSEMBLE = "skgn.estimators.ensemble.GaussNewtonMLPEnsembleClassifier"
+ENSEMBLE = "skgn.estimators.ensemble_classifier.GaussNewtonMLPEnsembleClassifier"
 
 
 def pieces_and_categories():

@@ -20,6 +20,7 @@ from skgn.data.inputs import DenseInputs
 from skgn.data.samples import Samples
 from skgn.estimators.targets import ClassTargets, learned
 from skgn.fitting import ensemble as module
+from skgn.fitting import mixture
 from skgn.fitting.encoders import encoders_for
 from skgn.fitting.ensemble import (
     BEGINNING,
@@ -105,7 +106,7 @@ def weights_of(members):
 def equal(monkeypatch):
     """Let all networks that have searched weigh the same."""
     monkeypatch.setattr(
-        module, "mixture_weights", lambda p, _: np.full(len(p), 1 / len(p))
+        mixture, "mixture_weights", lambda p, _: np.full(len(p), 1 / len(p))
     )
 
 
@@ -113,7 +114,7 @@ def equal(monkeypatch):
 def tables(monkeypatch):
     """Return the arguments of mixture_weights, call by call."""
     own = []
-    spy(monkeypatch, module, "mixture_weights", lambda _, *args: own.append(args))
+    spy(monkeypatch, mixture, "mixture_weights", lambda _, *args: own.append(args))
     return own
 
 
@@ -140,7 +141,7 @@ def test_a_fit():
     for member in members:
         Z = member.fitted.predictor.outputs(samples.X)
         assert np.mean(Z.argmax(axis=1) == samples.targets) > 0.6
-        assert 0.1 < member.log_loss < np.log(4)
+        assert 0.1 < member.loss < np.log(4)
         assert member.seconds > 0
     assert members[1].fitted.predictor.network.widths[1:] == (9, 4, 4)
 
@@ -154,8 +155,8 @@ def test_a_network_depends_on_its_own_seed():
     for a, b in [(0, 1), (2, 0)]:
         Z = [m.fitted.predictor.outputs(X) for m in (first[a], second[b])]
         assert_array_equal(*Z)
-        assert first[a].log_loss == second[b].log_loss
-    assert first[0].log_loss != first[2].log_loss
+        assert first[a].loss == second[b].loss
+    assert first[0].loss != first[2].loss
 
 
 def test_the_generator_of_numpy_stays_as_it_is():
@@ -179,7 +180,7 @@ def test_few_samples(parameters, tables):
     members = run(networks(parameters, {}), *few())
     assert stages(members) == ["fitted"] * 2
     assert_array_equal(weights_of(members), 0.5)
-    assert np.isnan([member.log_loss for member in members]).all()
+    assert np.isnan([member.loss for member in members]).all()
     assert not tables
     assert all(member.fitted.alpha_path is None for member in members)
 
@@ -214,7 +215,7 @@ def test_side_by_side():
     assert_array_equal(weights_of(members), weights_of(expected))
     X = classes()[0].X
     for one, other in zip(members, expected, strict=True):
-        assert one.log_loss == other.log_loss
+        assert one.loss == other.loss
         assert_array_equal(
             one.fitted.predictor.outputs(X), other.fitted.predictor.outputs(X)
         )
@@ -332,7 +333,7 @@ def test_few_samples_are_encoded_once(prepared):
 
 def test_only_what_some_network_needs_is_encoded(prepared, monkeypatch):
     """Of all samples, no encoding of networks that have gone."""
-    monkeypatch.setattr(module, "mixture_weights", lambda p, _: np.array([0.0, 1.0]))
+    monkeypatch.setattr(mixture, "mixture_weights", lambda p, _: np.array([0.0, 1.0]))
     run(networks({"encoding": None}, {"encoding": "piecewise"}), *classes())
     m = M - rows_held_out(M)
     assert sorted(prepared) == [(m, *k, True, False) for k in [(False,), (True,)]] + [
@@ -504,7 +505,7 @@ def test_those_that_go_have_begun(monkeypatch):
         numbered(6), *classes(), observer=lambda own, n: told.append((own.stage, n))
     )
     assert members[3].stage == members[0].stage == "begun"
-    assert [members[i].log_loss for i in (0, 3)] == [pytest.approx(0.9), pytest.approx(2)]
+    assert [members[i].loss for i in (0, 3)] == [pytest.approx(0.9), pytest.approx(2)]
     assert [member.fitted for member in members[::3]] == [None, None]
     assert np.all(weights_of(members)[::3] == 0)
     assert {members[i].stage for i in (1, 2, 4, 5)} <= {"searched", "fitted"}
@@ -526,7 +527,7 @@ def test_networks_that_begin_too_late_are_not_in_question(monkeypatch):
     members = run(numbered(6), *classes(), each=each)
     assert [stages(members)[i] for i in (1, 3)] == ["waiting", "begun"]
     assert {"waiting", "begun"}.isdisjoint(stages(members)[i] for i in (0, 2, 4, 5))
-    assert np.isnan(members[1].log_loss)
+    assert np.isnan(members[1].loss)
 
 
 def test_the_best_one_searches_first(monkeypatch):
@@ -593,7 +594,7 @@ def test_held_out_targets_have_no_part_in_what_is_judged(monkeypatch, encoding, 
         way = IN_BATCHES if batched else {"alpha": 1e-3}
         own = {"encoding": encoding, **way}
         members = run(networks(own, {**own, "sizes": (3,)}), samples, targets)
-        results.append(([*begun], [*further], [member.log_loss for member in members]))
+        results.append(([*begun], [*further], [member.loss for member in members]))
     (begun, further, losses), others = results
     assert len(begun) == 2
     for one, other in zip(begun, others[0], strict=True):
@@ -616,7 +617,7 @@ def searched():
 
     def observer(member, _):
         if member.stage == "searched":
-            seen[member.number] = member.fitted, member.log_loss
+            seen[member.number] = member.fitted, member.loss
 
     return observer, seen
 
@@ -651,7 +652,7 @@ def test_networks_are_weighed_by_what_they_say(kind, way, searched, tables, part
         expected = targets.loss.log_likelihood(Z, held_out.targets)
         assert_allclose(log_likelihood[number], expected.ravel(), rtol=1e-6, atol=1e-9)
         losses = targets.loss.pointwise(Z, held_out.targets).loss
-        assert log_loss == member.log_loss == pytest.approx(share @ losses)
+        assert log_loss == member.loss == pytest.approx(share @ losses)
     # each label counts on its own
     assert_allclose(counts, np.repeat(held_out.weights, len(counts) // len(share)))
     assert len(counts) == len(share) * (3 if kind == "labels" else 1)
@@ -677,7 +678,7 @@ def test_log_probabilities_that_are_not_finite(monkeypatch, tables, bad):
     assert rows[1][3] == -np.inf
     assert sorted(weights_of(members)) == [0, 1]
     assert sorted(stages(members)) == ["fitted", "searched"]
-    assert [member.log_loss for member in members] == [np.inf] * 2
+    assert [member.loss for member in members] == [np.inf] * 2
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 3.0])
@@ -783,7 +784,7 @@ def test_a_fit_in_batches_goes_on(monkeypatch, equal):
 def test_networks_without_weight_are_not_fitted(monkeypatch):
     """They keep what the search has made of them, and the others share one."""
     monkeypatch.setattr(
-        module, "mixture_weights", lambda *args: np.array([0.0, 0.8, 0.2])
+        mixture, "mixture_weights", lambda *args: np.array([0.0, 0.8, 0.2])
     )
     fits = []
     spy(monkeypatch, module, "fit", lambda fitted, own, *args: fits.append(own.sizes))
@@ -798,7 +799,7 @@ def test_networks_without_weight_are_not_fitted(monkeypatch):
 def test_networks_are_fitted_in_the_order_of_their_weights(monkeypatch):
     """Those of one encoding after each other."""
     monkeypatch.setattr(
-        module, "mixture_weights", lambda *args: np.array([0.1, 0.2, 0.4, 0.3])
+        mixture, "mixture_weights", lambda *args: np.array([0.1, 0.2, 0.4, 0.3])
     )
     told = []
     run(
@@ -832,7 +833,7 @@ def test_samples_of_early_stopping_are_those_held_out(halves, parts, way, monkey
     for member in members:
         losses = member.fitted.outcome.history["validation_loss"]
         assert np.isfinite(losses).all() and len(losses) > 1
-        assert np.isfinite(member.log_loss)
+        assert np.isfinite(member.loss)
 
 
 def test_few_samples_of_early_stopping():
@@ -844,7 +845,7 @@ def test_few_samples_of_early_stopping():
     members = run(networks(stopping, stopping), own, targets, held_out=held_out)
     assert_array_equal(weights_of(members), 0.5)
     for member in members:
-        assert np.isnan(member.log_loss)
+        assert np.isnan(member.loss)
         assert np.isfinite(member.fitted.outcome.history["validation_loss"]).all()
 
 
@@ -857,7 +858,7 @@ def test_what_was_found_knows_the_samples_of_early_stopping(halves):
     )
     assert member.stage == "searched"
     (loss,) = member.fitted.outcome.history["validation_loss"]
-    assert loss == pytest.approx(member.log_loss)
+    assert loss == pytest.approx(member.loss)
     (member,) = run(networks({}), *classes(), max_time=1e-9)
     assert np.isnan(member.fitted.outcome.history["validation_loss"]).all()
 
@@ -954,7 +955,7 @@ def test_networks_search_in_the_first_half(clock, equal, share, searched):
     observer = at(clock, "begun", 3, share)
 
     def observed(member, count):
-        told.append((member.stage, member.log_loss))
+        told.append((member.stage, member.loss))
         return observer(member, count)
 
     members = run(networks({}, {}, {}), *classes(), max_time=ALLOWED, observer=observed)
@@ -1016,7 +1017,7 @@ def test_nothing_is_encoded_when_the_time_is_over(clock, prepared):
 @pytest.mark.parametrize("encoding", [None, "piecewise"])
 def test_those_that_are_not_fitted_in_time(clock, monkeypatch, encoding):
     """They remain what the search has made of them, whether encoded alike or not."""
-    monkeypatch.setattr(module, "mixture_weights", lambda *args: np.array([0.3, 0.7]))
+    monkeypatch.setattr(mixture, "mixture_weights", lambda *args: np.array([0.3, 0.7]))
     members = run(
         networks({}, {"encoding": encoding}),
         *classes(),
@@ -1236,7 +1237,7 @@ def test_an_interrupted_search_leaves_those_that_have_searched(monkeypatch, wher
 
 @pytest.mark.parametrize(
     ("owner", "name", "call"),
-    [(module, "mixture_weights", 1), (module, "prepare", 2), (module, "fit", 1)],
+    [(mixture, "mixture_weights", 1), (module, "prepare", 2), (module, "fit", 1)],
 )
 def test_an_interrupt_behind_the_search(monkeypatch, owner, name, call):
     """All have searched: they have their weights."""
@@ -1371,28 +1372,22 @@ def test_an_error_of_one_network_goes_through(monkeypatch):
         ("bernoulli", 4),
         ("multinomial", 2),
         ("multinomial", 5),
-        ("squared", 1),
-        ("squared", 3),
     ],
 )
 def test_log_likelihood(name, K):
-    """Of each target; its sum over a row is minus the loss, up to a constant."""
+    """Of each label; its sum over a row is minus the loss."""
     rng = np.random.default_rng(0)
     Z, m = 3 * rng.normal(size=(40, K)), 40
     if name == "bernoulli":
         targets = rng.integers(0, 2, (m, K)).astype(np.int8)
         expected = np.log(np.where(targets == 1, expit(Z), expit(-Z)))
-    elif name == "multinomial":
+    else:
         targets = rng.integers(0, K, m)
         expected = log_softmax(Z, axis=1)[np.arange(m), targets][:, None]
-    else:
-        targets = rng.normal(size=(m, K))
-        expected = -((Z - targets) ** 2) / 2
     loss = LOSSES[name]
     own = loss.log_likelihood(Z, targets)
     assert_allclose(own, expected, rtol=1e-10)
-    constant = own.sum(axis=1) + loss.pointwise(Z, targets).loss
-    assert_allclose(constant, constant[0], atol=1e-10)
+    assert_allclose(own.sum(axis=1), -loss.pointwise(Z, targets).loss, rtol=1e-10)
 
 
 @pytest.mark.parametrize("name", ["bernoulli", "multinomial"])
@@ -1409,7 +1404,7 @@ def test_log_likelihood_of_saturated_networks(name):
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_log_likelihood_of_held_out_rows(loss, dtype):
+def test_what_is_averaged_of_held_out_rows(loss, dtype):
     """In float64, whatever the precision of the network."""
     own = case(loss, ("tanh",), (4,))
     inputs = DenseInputs.standardised(own.X.astype(dtype), Standardisation.none(3))
@@ -1417,7 +1412,11 @@ def test_log_likelihood_of_held_out_rows(loss, dtype):
     weights = own.weights / own.weights.sum()
     rows = HeldOut(network, LOSSES[loss], inputs, own.targets, weights)
     theta = own.theta.astype(dtype)
-    table = rows.log_likelihood(theta)
+    rule = mixture.Probabilities()
+    if loss == "squared":
+        rule = mixture.Means(LOSSES[loss])
+    table = rule.of(rows, theta)
     assert table.dtype == np.float64
     assert table.shape == (9, 1 if loss == "multinomial" else 3)
-    assert_allclose(-table.sum(axis=1), rows.losses(theta), rtol=1e-12)
+    losses = rule.losses(table, own.targets)
+    assert_allclose(losses, rows.losses(theta), rtol=1e-12)
