@@ -74,9 +74,9 @@ CHANGE, MOST_ITERATIONS = 1e-5, 1000
 #: that it has to reach; and the shortest step.
 INSIDE, SUFFICIENT, SHORTEST = 0.99, 1e-4, 1e-10
 
-#: Least curvature of the prior, by that of the losses, so that the equations have one
-#: solution.
-LEAST_PRIOR = 1e-12
+#: How much larger than that of the best network the loss of one may be that is averaged
+#: with it: in squares, a weight of LEAST would still be worse by thousands.
+HOPELESS = 1e6
 
 
 class MeanLoss(Protocol):
@@ -188,7 +188,8 @@ def mean_weights(
     ----------
     loss : MeanLoss
     predictions : ndarray of shape (k, m, K)
-        Of held-out samples. A network whose loss is not finite goes, if another's is.
+        Of held-out samples. A network whose loss is :data:`HOPELESS` times that of the
+        best one goes; one of a loss that is not finite, if another's is.
     targets : ndarray of shape (m, K)
     counts : ndarray of shape (m,)
         How many samples each one stands for.
@@ -200,11 +201,13 @@ def mean_weights(
     """
     k, _, K = predictions.shape
     costs = np.array([counts @ loss.of_mean(P, targets).loss for P in predictions])
-    known = np.isfinite(costs)
-    weights = np.zeros(k)
-    if not known.any() or not counts.any():
+    costs[~np.isfinite(predictions).all(axis=(1, 2)) | np.isnan(costs)] = np.inf
+    best = costs.min()
+    if not np.isfinite(best) or not counts.any():
         return np.full(k, 1 / k)
-    phi = loss.dispersion * costs[known].min() / (K * counts.sum())
+    known = costs <= HOPELESS * best
+    phi = loss.dispersion * best / (K * counts.sum())
+    weights = np.zeros(k)
     weights[known] = _of_some_weight(
         lambda own: _closest(loss, own, targets, counts, phi), predictions[known]
     )
@@ -255,19 +258,14 @@ def _closest(
         barrier = prior * np.log(weights).sum()
         return float(counts[:, 0] @ here.loss - barrier), here
 
-    def curvature(here: Pointwise) -> Array:
-        return (D * (counts * here.spread).ravel()) @ D.T
-
     weights, prior = np.full(k, 1 / k), PRIOR * phi
-    value, here = at(weights)
-    # of perfect predictions there is no noise
-    prior = max(prior, LEAST_PRIOR * np.trace(curvature(here)) / k**2)
-    if prior == 0:
+    if prior == 0:  # all are perfect
         return weights
     value, here = at(weights)
     for _ in range(MOST_ITERATIONS):
         slope = weights * (D @ (counts * here.residual).ravel()) - prior
-        system = np.outer(weights, weights) * curvature(here) + prior * np.eye(k)
+        curvature = (D * (counts * here.spread).ravel()) @ D.T
+        system = np.outer(weights, weights) * curvature + prior * np.eye(k)
         free, along = np.linalg.solve(system, np.column_stack([-slope, weights])).T
         change = free - (weights @ free) / (weights @ along) * along
         length = min(1.0, INSIDE / max(-change.min(), INSIDE))
