@@ -84,6 +84,7 @@ class GaussNewtonMLPEnsembleClassifier(LabelEstimator, BaseEnsemble):
     See Also
     --------
     GaussNewtonMLPClassifier : One network.
+    GaussNewtonMLPEnsembleRegressor : The same of real targets.
     sklearn.ensemble.VotingClassifier : Averages classifiers of any kind, with weights
         that are given.
 

@@ -50,6 +50,4 @@ class LabelEstimator(ClassifierMixin):
         """Declare what the estimator can take."""
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
-        tags.input_tags.sparse = True
-        tags.input_tags.allow_nan = True
         return tags

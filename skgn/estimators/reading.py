@@ -12,7 +12,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
-from sklearn.utils import check_array, check_X_y
+from sklearn.utils import Tags, check_array, check_X_y
 from sklearn.utils.validation import check_is_fitted
 
 from skgn._compat import CallbackSupport, check_sample_weight, validate_data
@@ -126,6 +126,13 @@ class TableEstimator(CallbackSupport, BaseEstimator, ABC):
         if "feature_names_in_" not in attributes:
             self.__dict__.pop("feature_names_in_", None)
         self.__dict__.update(attributes)
+
+    def __sklearn_tags__(self) -> Tags:
+        """Declare what the estimator can take."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = True
+        return tags
 
     def _get_doc_link(self) -> str:
         """Return the address of the page on this class, if there is one yet."""

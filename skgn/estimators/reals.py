@@ -36,6 +36,4 @@ class RealEstimator(RegressorMixin):
         tags.target_tags.multi_output = self.loss == "squared_error"
         tags.target_tags.single_output = True
         tags.target_tags.positive_only = self.loss == "gamma"
-        tags.input_tags.sparse = True
-        tags.input_tags.allow_nan = True
         return tags

@@ -89,6 +89,7 @@ class GaussNewtonMLPRegressor(RealEstimator, BaseGaussNewtonMLP):
     See Also
     --------
     GaussNewtonMLPClassifier : The classifier, whose page has all parameters.
+    GaussNewtonMLPEnsembleRegressor : Several networks, whose predictions are averaged.
     sklearn.neural_network.MLPRegressor : Trained by stochastic gradients or L-BFGS.
     sklearn.linear_model.BayesianRidge : The evidence without hidden layers.
 
