@@ -43,24 +43,8 @@ from skgn.typing import Array
 TWO = {"hidden_layer_sizes": (100, 50)}
 SILU, TANH = {"activation": "silu"}, {"activation": "tanh"}
 
-#: The networks of the default, where features may have steps, and where they may not;
-#: where no samples can be held out, which would tell that a network is a bad one.
-WITH_STEPS: tuple[dict[str, Any], ...] = (
-    {"encoding": "piecewise"},
-    {"encoding": None},
-    {"encoding": "piecewise", **TWO, **SILU},
-    {"encoding": None, **TWO, **SILU},
-    {"encoding": "piecewise"},
-    {"encoding": "piecewise", **TWO},
-    {"encoding": "piecewise", **TANH},
-)
-WITHOUT_STEPS: tuple[dict[str, Any], ...] = (
-    {"encoding": None},
-    {"encoding": None, **TWO, **SILU},
-    {"encoding": None, **TWO},
-    {"encoding": None},
-    {"encoding": None, **TANH},
-)
+#: The networks of the default where no samples can be held out, which would tell that a
+#: network is a bad one.
 WITH_FEW_SAMPLES: tuple[dict[str, Any], ...] = (
     {"encoding": None},
     {"encoding": "piecewise"},
@@ -68,7 +52,7 @@ WITH_FEW_SAMPLES: tuple[dict[str, Any], ...] = (
     {"encoding": "piecewise"},
 )
 
-#: Parameters of a network that all of an ensemble have in common; those of its kind, too.
+#: Parameters of a network that all of an ensemble have in common; each kind has one more.
 COMMON = (
     "early_stopping",
     "validation_fraction",
@@ -94,6 +78,10 @@ class BaseEnsemble(TableEstimator):
     #: The class of the networks, and those of its parameters that all have in common.
     _network_class: ClassVar[type[BaseGaussNewtonMLP]]
     _common: ClassVar[tuple[str, ...]]
+
+    #: The networks of the default, where features may have steps, and where they may not.
+    _with_steps: ClassVar[tuple[dict[str, Any], ...]]
+    _without_steps: ClassVar[tuple[dict[str, Any], ...]]
 
     #: What `selection_` calls the loss of the held-out samples.
     _loss_name: ClassVar[str]
@@ -205,6 +193,13 @@ class BaseEnsemble(TableEstimator):
             raise ValueError(f"estimators[{i}]: {error}") from error
         return parameters
 
+    def _default(self, encoders: Encoders) -> tuple[dict[str, Any], ...]:
+        """Return the networks of the default."""
+        if len(encoders.of(Settings((), ()), in_any_case=True)) == 1:
+            return self._without_steps
+        enough = are_enough(*encoders.samples.X.shape)
+        return self._with_steps if enough else WITH_FEW_SAMPLES
+
     def _networks(
         self,
         given: list[dict[str, Any]] | None,
@@ -213,7 +208,7 @@ class BaseEnsemble(TableEstimator):
     ) -> list[Any]:
         """Return the networks that come into question, each with its seed."""
         if given is None:
-            given = list(_default(encoders))
+            given = list(self._default(encoders))
         networks = []
         for parameters in given:
             seed = parameters.get("random_state")
@@ -281,14 +276,6 @@ class BaseEnsemble(TableEstimator):
             if advice is not None:
                 message = f"{network}: {advice}"
                 warnings.warn(message, ConvergenceWarning, stacklevel=5)
-
-
-def _default(encoders: Encoders) -> tuple[dict[str, Any], ...]:
-    """Return the networks of the default."""
-    if len(encoders.of(Settings((), ()), in_any_case=True)) == 1:
-        return WITHOUT_STEPS
-    enough = are_enough(*encoders.samples.X.shape)
-    return WITH_STEPS if enough else WITH_FEW_SAMPLES
 
 
 def _is(value: Any, other: Any) -> bool:

@@ -8,9 +8,27 @@ from scipy.special import logsumexp
 
 from skgn._compat import fit_context
 from skgn.estimators.classifier import GaussNewtonMLPClassifier
-from skgn.estimators.ensemble import COMMON, BaseEnsemble
+from skgn.estimators.ensemble import COMMON, SILU, TANH, TWO, BaseEnsemble
 from skgn.estimators.labels import LabelEstimator
 from skgn.typing import Array
+
+#: The networks of the default, where features may have steps, and where they may not.
+WITH_STEPS: tuple[dict[str, Any], ...] = (
+    {"encoding": "piecewise"},
+    {"encoding": None},
+    {"encoding": "piecewise", **TWO, **SILU},
+    {"encoding": None, **TWO, **SILU},
+    {"encoding": "piecewise"},
+    {"encoding": "piecewise", **TWO},
+    {"encoding": "piecewise", **TANH},
+)
+WITHOUT_STEPS: tuple[dict[str, Any], ...] = (
+    {"encoding": None},
+    {"encoding": None, **TWO, **SILU},
+    {"encoding": None, **TWO},
+    {"encoding": None},
+    {"encoding": None, **TANH},
+)
 
 
 class GaussNewtonMLPEnsembleClassifier(LabelEstimator, BaseEnsemble):
@@ -123,6 +141,7 @@ class GaussNewtonMLPEnsembleClassifier(LabelEstimator, BaseEnsemble):
 
     _network_class = GaussNewtonMLPClassifier
     _common = (*COMMON, "class_weight")
+    _with_steps, _without_steps = WITH_STEPS, WITHOUT_STEPS
     _loss_name = "log_loss"
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {

@@ -5,10 +5,27 @@ from typing import Any, ClassVar
 import numpy as np
 
 from skgn._compat import fit_context
-from skgn.estimators.ensemble import COMMON, BaseEnsemble
+from skgn.estimators.ensemble import COMMON, SILU, TANH, TWO, BaseEnsemble
 from skgn.estimators.reals import RealEstimator
 from skgn.estimators.regressor import GaussNewtonMLPRegressor
 from skgn.typing import Array
+
+#: The networks of the default, where features may have steps, and where they may not.
+WITH_STEPS: tuple[dict[str, Any], ...] = (
+    {"encoding": "piecewise"},
+    {"encoding": None},
+    {"encoding": "piecewise", **TWO, **SILU},
+    {"encoding": None, **TWO, **SILU},
+    {"encoding": "piecewise"},
+    {"encoding": "piecewise", **TWO, **TANH},
+    {"encoding": None, **TWO, **TANH},
+)
+WITHOUT_STEPS: tuple[dict[str, Any], ...] = (
+    {"encoding": None},
+    {"encoding": None, **TWO, **SILU},
+    {"encoding": None, **TWO, **TANH},
+    {"encoding": None},
+)
 
 #: No prediction is larger.
 MOST = np.finfo(np.float64).max
@@ -30,9 +47,12 @@ class GaussNewtonMLPEnsembleRegressor(RealEstimator, BaseEnsemble):
     ----------
     estimators : None or list of dict or GaussNewtonMLPRegressor, default=None
         The networks: parameters of each that differ from the default, or estimators. None
-        is the networks of the classifier. What has a parameter here is not for single
-        networks, nor are `solver`, `warm_start` and `verbose`. Targets are centred and
-        scaled for all of them alike, whatever their `standardize`, which is for features.
+        is seven networks of one hidden layer of 100 units, or of two of 100 and 50, of
+        several activations, with and without steps of numeric features; four, where
+        features cannot have steps; and those of the classifier below 150 samples. What
+        has a parameter here is not for single networks, nor are `solver`, `warm_start`
+        and `verbose`. Targets are centred and scaled for all of them alike, whatever
+        their `standardize`, which is for features.
     loss : str, default="squared_error"
         What is made small, by each network and by their weights: "squared_error",
         "absolute_error", "poisson" or "gamma", as in :class:`GaussNewtonMLPRegressor`.
@@ -90,6 +110,7 @@ class GaussNewtonMLPEnsembleRegressor(RealEstimator, BaseEnsemble):
 
     _network_class = GaussNewtonMLPRegressor
     _common = (*COMMON, "loss")
+    _with_steps, _without_steps = WITH_STEPS, WITHOUT_STEPS
     _loss_name = "loss"
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {

@@ -22,6 +22,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skgn import GaussNewtonMLPClassifier, GaussNewtonMLPEnsembleClassifier
 from skgn.data import samples as samples_module
 from skgn.estimators import ensemble as module
+from skgn.estimators.ensemble_classifier import WITH_STEPS, WITHOUT_STEPS
 from skgn.fitting.fit import fit as fit_one
 from skgn.fitting.mixture import mixture_weights
 from skgn.fitting.paths import FullBatchPath
@@ -248,10 +249,10 @@ def test_predictions_check_what_they_are_given(fitted, method):
 @pytest.mark.parametrize(
     ("m", "container", "expected"),
     [
-        (200, np.asarray, module.WITH_STEPS),
+        (200, np.asarray, WITH_STEPS),
         (100, np.asarray, module.WITH_FEW_SAMPLES),
-        (100, sparse.csr_array, module.WITHOUT_STEPS),
-        (200, sparse.csr_array, module.WITHOUT_STEPS),
+        (100, sparse.csr_array, WITHOUT_STEPS),
+        (200, sparse.csr_array, WITHOUT_STEPS),
     ],
 )
 def test_networks_of_the_default(monkeypatch, m, container, expected):
@@ -266,7 +267,7 @@ def test_networks_of_the_default(monkeypatch, m, container, expected):
     # each one's columns are among those that one network may have
     auto = encoders.of(replace(own[0], encoding="auto"), in_any_case=True)
     used = {id(encoders.of(settings)[0]) for settings in own}
-    assert len(used) == len(auto) == (1 if expected is module.WITHOUT_STEPS else 2)
+    assert len(used) == len(auto) == (1 if expected is WITHOUT_STEPS else 2)
     assert used == set(map(id, auto))
 
 

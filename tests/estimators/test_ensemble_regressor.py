@@ -23,6 +23,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skgn import GaussNewtonMLPEnsembleRegressor, GaussNewtonMLPRegressor, MembersDisplay
 from skgn.estimators import ensemble as module
+from skgn.estimators.ensemble_regressor import WITH_STEPS, WITHOUT_STEPS
 from skgn.fitting import mixture
 from skgn.fitting.fit import fit as fit_one
 from skgn.fitting.mixture import PRIOR
@@ -387,9 +388,9 @@ def test_the_table_of_the_selection(fitted):
 @pytest.mark.parametrize(
     ("m", "container", "expected"),
     [
-        (200, np.asarray, module.WITH_STEPS),
+        (200, np.asarray, WITH_STEPS),
         (100, np.asarray, module.WITH_FEW_SAMPLES),
-        (200, sparse.csr_array, module.WITHOUT_STEPS),
+        (200, sparse.csr_array, WITHOUT_STEPS),
     ],
 )
 def test_networks_of_the_default(monkeypatch, m, container, expected):
