@@ -96,6 +96,7 @@ def register() -> None:
         (GaussNewtonMLPClassifier, classifier, {**OPTIONS, "raw_scores": [False, True]}),
         (GaussNewtonMLPEnsembleClassifier, classifier, OPTIONS),
         (GaussNewtonMLPRegressor, regressor, {}),
+        (GaussNewtonMLPEnsembleRegressor, regressor, {}),
     ):
         name = f"Skgn{model.__name__}"
         update_registered_converter(model, name, *functions, options=options)

@@ -18,6 +18,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from skgn import (
     GaussNewtonMLPClassifier,
     GaussNewtonMLPEnsembleClassifier,
+    GaussNewtonMLPEnsembleRegressor,
     GaussNewtonMLPRegressor,
 )
 from skgn.estimators.real_targets import LOSSES
@@ -396,6 +397,21 @@ def test_several_targets(standardize):
     model = regressor(standardize=standardize, encoding="piecewise").fit(X, Y)
     check_regressor(model, X.astype("f"))
     check_regressor(model, X, 1e-13, TYPES.DoubleTensorType)
+
+
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+def test_ensemble_of_regressors(loss):
+    X, y = real_problem()
+    given = [
+        {"hidden_layer_sizes": (5,)},
+        {"activation": "tanh", "encoding": "piecewise"},
+    ]
+    model = GaussNewtonMLPEnsembleRegressor(given, loss=loss, random_state=0).fit(X, y)
+    check_regressor(model, X.astype("f"))
+    check_regressor(model, X, 1e-12, TYPES.DoubleTensorType)
+    if loss == "squared_error":
+        Y = np.column_stack([y, 1e-9 * y**2])
+        check_regressor(model.fit(X, Y), X.astype("f"))
 
 
 def test_linear_and_constant_regressors():

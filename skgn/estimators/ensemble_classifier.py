@@ -10,6 +10,7 @@ from skgn._compat import fit_context
 from skgn.estimators.classifier import GaussNewtonMLPClassifier
 from skgn.estimators.ensemble import COMMON, SILU, TANH, TWO, BaseEnsemble
 from skgn.estimators.labels import LabelEstimator
+from skgn.estimators.reading import lazy_on_collections
 from skgn.typing import Array
 
 #: The networks of the default, where features may have steps, and where they may not.
@@ -227,6 +228,7 @@ class GaussNewtonMLPEnsembleClassifier(LabelEstimator, BaseEnsemble):
         self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
         return self
 
+    @lazy_on_collections
     def predict(self, X):
         """Predict class labels.
 
@@ -245,6 +247,7 @@ class GaussNewtonMLPEnsembleClassifier(LabelEstimator, BaseEnsemble):
             return (proba > 0.5).astype(np.int64)
         return self.classes_[proba.argmax(axis=1)]
 
+    @lazy_on_collections
     def predict_proba(self, X):
         """Predict probabilities: the weighted mean of those of the networks.
 
@@ -262,6 +265,7 @@ class GaussNewtonMLPEnsembleClassifier(LabelEstimator, BaseEnsemble):
         proba = self._mean(self._predicted(X, "prediction"))
         return np.minimum(proba, 1)  # weights have the sum 1, but for rounding
 
+    @lazy_on_collections
     def predict_log_proba(self, X):
         """Predict the logarithms of probabilities; they are finite.
 

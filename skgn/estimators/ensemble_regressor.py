@@ -6,6 +6,7 @@ import numpy as np
 
 from skgn._compat import fit_context
 from skgn.estimators.ensemble import COMMON, SILU, TANH, TWO, BaseEnsemble
+from skgn.estimators.reading import lazy_on_collections
 from skgn.estimators.reals import RealEstimator
 from skgn.estimators.regressor import GaussNewtonMLPRegressor
 from skgn.typing import Array
@@ -191,6 +192,7 @@ class GaussNewtonMLPEnsembleRegressor(RealEstimator, BaseEnsemble):
         self._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
         return self
 
+    @lazy_on_collections
     def predict(self, X, return_std=False):
         """Predict targets: the weighted mean of what the networks predict.
 
