@@ -104,7 +104,7 @@ WITH_DASK = {ROOT / "cluster" / "workers.py", ROOT / "estimators" / "collections
 EXTRAS = {
     "tests": ["test", "dask", "onnx"],  # of the last, what is skipped without it
     "docs": ["docs"],
-    "examples": ["plot", "docs", "bench"],  # of the last, what may be missing
+    "examples": ["plot", "docs", "dask", "bench"],  # of the last, what may be missing
     "examples/benchmarks": ["bench"],
 }
 

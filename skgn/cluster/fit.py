@@ -152,7 +152,10 @@ def fit_spread(
     if settings.early_stopping and held_out is None:
         seed = start.random_state.randint(LARGEST_SEED)
         held_out, samples = samples.divided(settings.validation_fraction, seed)
-    return completed(SpreadFit(settings, samples, targets, start, held_out, observer))
+    try:
+        return completed(SpreadFit(settings, samples, targets, start, held_out, observer))
+    finally:
+        samples.parts.report()
 
 
 class SpreadFit(Fit):

@@ -40,6 +40,9 @@ class Spread(Protocol):
     def release(self) -> None:
         """Let go of the parts; what was made of them stays."""
 
+    def report(self) -> None:
+        """Note down what a fit has asked of its parts."""
+
     def sum(self, function: Callable[[Any], Sums]) -> Sums:
         """Return the sum of what a function makes of the parts.
 
@@ -86,6 +89,9 @@ class InProcess:
 
     def release(self) -> None:
         """There is nothing to be done."""
+
+    def report(self) -> None:
+        """There is nothing to be noted."""
 
     def sum(self, function: Callable[[Any], Sums]) -> Sums:
         """See :class:`Spread`."""

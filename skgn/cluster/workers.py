@@ -6,6 +6,8 @@ question to many is a task, too, whose result workers fetch from each other; not
 scattered, nothing is pinned to a worker, and no worker has a state. Of a round the client
 gets one answer, or :data:`FAN_IN` of them; where there are more parts, workers add up in
 between.
+
+The logger "skgn.cluster" tells of each round (DEBUG), and of their sum at the end (INFO).
 """
 
 import logging
@@ -93,6 +95,17 @@ class OnWorkers:
         for future in self.futures:
             release: Callable[[], None] = future.release
             release()
+
+    def report(self) -> None:
+        """See :class:`Spread`; in the log."""
+        own = self.traffic
+        log.info(
+            "%d rounds, %.1f MB to the workers, %.1f MB back, %.1f s of waiting",
+            own.rounds,
+            own.sent / 1e6,
+            own.received / 1e6,
+            own.seconds,
+        )
 
     @property
     def threads(self) -> int:

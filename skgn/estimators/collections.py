@@ -123,7 +123,9 @@ def _is_array(collection: Any) -> bool:
 def _blocks(collection: Any, rows: tuple[float, ...] | None) -> list[Any]:
     """Return a delayed block for each chunk of rows, those of known `rows`."""
     if not _is_array(collection):
-        return list(np.ravel(collection.to_delayed()))
+        # optimised apart, X and y could come in different partitions; as they are, what
+        # both are made of is made once
+        return list(np.ravel(collection.to_delayed(optimize_graph=False)))
     if collection.ndim > 1 and collection.numblocks[1] > 1:
         collection = collection.rechunk({1: -1})
     own = collection.chunks[0]

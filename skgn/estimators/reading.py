@@ -246,9 +246,9 @@ def checked(
     """Return X with codes for categories and NaN for missing cells, and y, as arrays."""
     if is_collection(X) or is_collection(y):
         raise TypeError(
-            "Got a dask collection, which only the fit of a single network and predictions "
-            "take. Pass X.compute() and y.compute(); for partial_fit, wrap the estimator "
-            "in dask_ml.wrappers.Incremental."
+            "Got a dask collection, which only the fit of a single network and "
+            "predictions take. Pass X.compute() and y.compute(); for partial_fit, wrap "
+            "the estimator in dask_ml.wrappers.Incremental."
         )
     how: dict[str, Any] = {
         "accept_sparse": "csr",
