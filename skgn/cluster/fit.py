@@ -9,7 +9,7 @@ of a local search, at most 55,000. Where nothing is to be searched for, no sampl
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property, partial, reduce
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from scipy import sparse
@@ -183,6 +183,14 @@ class SpreadFit(Fit):
         return self.whole.count, self.samples.X.shape[1]
 
     @cached_property
+    def validation_whole(self) -> Whole:
+        """What validation samples that are spread, too, are together."""
+        whole = _whole(cast(SpreadSamples, self.validation).measures(self.targets))
+        if not whole.count:
+            raise ValueError("There is no validation sample of positive weight.")
+        return whole
+
+    @cached_property
     def sampling(self) -> Drawing:
         """How the samples are drawn that knots, mean targets and the search have."""
         m = self.whole.count
@@ -225,7 +233,7 @@ class SpreadFit(Fit):
         """See :class:`Fit`; of the sample."""
         held_out = self.validation
         if isinstance(held_out, SpreadSamples):
-            count = _whole(held_out.measures(self.targets)).count
+            count = self.validation_whole.count
             seed = deepcopy(random_state).randint(LARGEST_SEED)
             some = Drawing(rows_held_out(count) / count, seed)
             held_out = together(held_out.drawn(some))
@@ -330,9 +338,7 @@ class SpreadFit(Fit):
         held_out, problem = self.validation, self.posed
         if not isinstance(held_out, SpreadSamples):
             return None if held_out is None else problem.held_out(held_out)
-        total = _whole(held_out.measures(self.targets)).total
-        if not total:
-            raise ValueError("There is no validation sample of positive weight.")
+        total = self.validation_whole.total
         ask = Sharing(problem.encoder, problem.first.columns, total)
         nothing: list[Beside | None] = [None] * held_out.count
         shares = held_out.shares(ask, [1] * held_out.count, nothing)
@@ -345,4 +351,5 @@ def _whole(measures: list[Sums]) -> Whole:
     sums = added(measures)
     total = float(sums["total"])
     mean = sums["mean"] / total if total else sums["mean"]
-    return Whole(int(sums["count"]), total, mean)
+    largest = max(int(own["count"]) for own in measures)
+    return Whole(int(sums["count"]), total, mean, largest)

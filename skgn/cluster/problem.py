@@ -9,7 +9,8 @@ where there is little curvature is the damping λ. It is lowered with the noise,
 
 and the factors take in a batch after ``20 / sqrt(B / 256)`` steps, 4 at least. Momentum
 is .8 in place of .9, with steps twice as large: their sum stays, and they are forgotten
-sooner, since there are fewer of them. All else is as on one machine.
+sooner, since there are fewer of them. All else is as on one machine. No batch has fewer
+rows than there are shares of the same size: each has its part of them.
 """
 
 from dataclasses import dataclass, field, replace
@@ -43,7 +44,7 @@ ROUNDS_PER_EPOCH = 50
 #: how many times as large as on one machine the steps are.
 MOMENTUM, TRUST, LARGER = 0.8, 4e-3, 2.0
 
-#: Groups of rows of each share that make a batch.
+#: Groups of rows of each share that make a batch; fewer where shares are small.
 GROUPS = 16
 
 #: Fewest steps between two refreshes of the factors, after the first few.
@@ -61,11 +62,14 @@ class Whole:
         Their weight.
     mean : ndarray of shape (K,)
         Mean target.
+    largest : int
+        Most samples of a part.
     """
 
     count: int
     total: float
     mean: Array
+    largest: int
 
 
 @dataclass(frozen=True)
@@ -148,7 +152,10 @@ class SpreadMiniBatches(SpreadProblem, MiniBatches):
     ) -> Outcome:
         """See :class:`skgn.fitting.problem.Problem`."""
         factors = self.factors()
-        rounds = max(round(self.whole.count / self.batch_size), 1)
+        # of the largest share each group has rows, and so has each batch
+        largest = self.whole.largest
+        rounds = min(max(round(self.whole.count / self.batch_size), 1), largest)
+        groups = min(GROUPS, largest // rounds)
         n, dtype = self.network.widths[0], self.theta.dtype
         objective = SummedBatches.of(
             self.network,
@@ -156,7 +163,7 @@ class SpreadMiniBatches(SpreadProblem, MiniBatches):
             self.shares,
             factors,
             alpha,
-            Groups((rounds * GROUPS, n), dtype),
+            Groups((rounds * groups, n), dtype),
             self.whole.count,
             random_state,
         )
@@ -164,7 +171,7 @@ class SpreadMiniBatches(SpreadProblem, MiniBatches):
             objective,
             self.theta,
             factors,
-            GROUPS,
+            groups,
             self.settings.stopping(batched=True),
             random_state,
             validate=None if validation is None else validation.judge,

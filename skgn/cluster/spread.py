@@ -102,5 +102,6 @@ def added(several: Sequence[Sums]) -> Sums:
     """Return the sum of several sums, which do not change."""
     total: Sums = {}
     for own in several:
-        add(total, own if total else {name: np.copy(x) for name, x in own.items()})
+        new = {name: np.copy(x) for name, x in own.items() if name not in total}
+        add(total, {**own, **new})
     return total

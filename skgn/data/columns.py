@@ -258,7 +258,7 @@ class ColumnStatistics:
         if unit is None:
             unit = np.where(size > 0, size, 1.0)
         else:
-            unit = np.where(size > SAFE_SIZE * unit, size, unit)
+            unit = np.where(size / SAFE_SIZE > unit, size, unit)
         lowest, highest = lowest / unit, highest / unit
         mean = np.zeros(X.shape[1])
         for rows in row_chunks(*X.shape):
