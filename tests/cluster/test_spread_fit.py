@@ -79,8 +79,9 @@ def assert_same_fit(one, other, targets, X, tolerance=1e-10):
     for name, values in ours.history.items():
         if name in ("cost", "objective", "alpha", "validation_loss", "validation_score"):
             assert_allclose(values, theirs.history[name], rtol=1e-8, err_msg=name)
-    a, b = ours.effective_parameters, theirs.effective_parameters
-    assert a == pytest.approx(b, rel=1e-8)
+    if ours.alpha:  # without a penalty, eigenvalues that are rounding count as one
+        a, b = ours.effective_parameters, theirs.effective_parameters
+        assert a == pytest.approx(b, rel=1e-8)
 
 
 def compare(
