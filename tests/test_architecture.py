@@ -105,7 +105,7 @@ EXTRAS = {
     "tests": ["test", "dask", "onnx"],  # of the last, what is skipped without it
     "docs": ["docs"],
     "examples": ["plot", "docs", "dask", "bench"],  # of the last, what may be missing
-    "examples/benchmarks": ["bench"],
+    "examples/benchmarks": ["dask", "bench"],
 }
 
 

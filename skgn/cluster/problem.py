@@ -11,6 +11,31 @@ and the factors take in a batch after ``20 / sqrt(B / 256)`` steps, 4 at least. 
 is .8 in place of .9, with steps twice as large: their sum stays, and they are forgotten
 sooner, since there are fewer of them. All else is as on one machine. No batch has fewer
 rows than there are shares of the same size: each has its part of them.
+
+Simulated: log-loss of test rows divided by that of local fits (means of four, which are
+known to 2 % for letter, to .5 % for the others), 12 epochs from the weights of a search,
+``encoding=None``, rows sorted by class before they are divided:
+
+===========  ==============  =====  =====  =====  =====
+data         steps an epoch  1      4      16     64 shares
+===========  ==============  =====  =====  =====  =====
+letter       50              1.010  1.003  .991   1.008
+letter       25              .998   .998   .992   .998
+jannis       50              .999   .999   .999   1.000
+jannis       25              .999   .997   .999   1.001
+covertype    50              .992   .997   .993   .995
+covertype    25              1.001  .999   .999   .998
+===========  ==============  =====  =====  =====  =====
+
+With 100 steps the three have .996, .999 and .997; 3,000,000 generated rows 1.003. With
+``encoding="piecewise"`` 50 steps have 1.032 (letter), 1.028 (jannis) and .992, so that
+100 are taken. With λ as on one machine, batches of 4,096 rows of covertype have 1.076, in
+place of 1.021.
+
+Shares that take steps of their own, and whose weights are averaged after four, need fewer
+rounds, and are on a par with four shares (1.010 at 12 rounds an epoch, against 1.017);
+sixteen are not (1.028 at 50 rounds, against .994). Averages once an epoch have 1.06 to
+1.11, one share after the other 22, where rows are sorted.
 """
 
 from dataclasses import dataclass, field, replace
@@ -38,7 +63,10 @@ from skgn.training.outcome import Observer, Outcome
 from skgn.typing import Array
 
 #: Steps of an epoch on large data.
-ROUNDS_PER_EPOCH = 50
+ROUNDS_PER_EPOCH = 100
+
+#: Smallest damping.
+LEAST_DAMPING = 1e-5
 
 #: Share of the velocity that is kept, bound on a step's change of the predictions, and
 #: how many times as large as on one machine the steps are.
@@ -135,6 +163,7 @@ class SpreadMiniBatches(SpreadProblem, MiniBatches):
         damping = self.settings.batch_damping(n)
         if self.settings.damping is None:
             damping *= min((LARGEST_BATCH / self.batch_size) ** 1.5, 1.0)
+            damping = max(damping, LEAST_DAMPING)
         return LargeBatchFactors(self.first.factor, damping, self.batch_size)
 
     def schedule(self, total: int) -> Schedule:
