@@ -298,6 +298,12 @@ class GaussNewtonMLPClassifier(LabelEstimator, BaseGaussNewtonMLP):
     all of whose values are below 1e-300 (1e-30) count as constant, and so do those whose
     mean is more than some 1e15 (1e6) deviations, of which the precision keeps no digit.
 
+    Collections of dask are fitted on the cluster of the present ``distributed.Client``:
+    with ``batch_size=None`` as here, in mini-batches with a hundred batches per epoch, or
+    of `batch_size` samples of all workers together. Searches, knots and mean targets have
+    a random sample of at most 55,000 samples, which comes to the client. Predictions for
+    collections are dask arrays.
+
     A pickle or skops file holds plain values and arrays; skops has to trust this class
     alone. That of a stream also holds what the stream goes on with, until
     :meth:`end_stream`.
@@ -399,7 +405,9 @@ class GaussNewtonMLPClassifier(LabelEstimator, BaseGaussNewtonMLP):
         ----------
         X : {array-like, data frame, sparse matrix} of shape (n_samples, n_features)
             Training samples. float32 is fitted in float32, all else in float64. NaN is a
-            missing cell, but for sparse `X`, where it is an error.
+            missing cell, but for sparse `X`, where it is an error. Arrays and frames of
+            dask are fitted on their cluster, with `y` and weights that are collections,
+            too; see Notes of the class.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Class labels; or a binary indicator matrix for multilabel targets.
         sample_weight : array-like of shape (n_samples,), default=None
