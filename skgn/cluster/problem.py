@@ -41,6 +41,7 @@ sixteen are not (1.028 at 50 rounds, against .994). Averages once an epoch have 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import cast
+from weakref import proxy
 
 import numpy as np
 
@@ -136,7 +137,8 @@ class SpreadFullBatch(SpreadProblem, FullBatch):
 
     def objective_for(self, step: Step, alpha: float) -> Objective:
         """See :class:`skgn.fitting.problem.FullBatch`."""
-        own = cast(KroneckerStep, step)
+        # the step knows the objective: in a circle, shares would outlive the fit
+        own = cast(KroneckerStep, proxy(step))
         return SummedObjective.of(
             self.network, self.loss, self.shares, own, alpha, self.theta.dtype
         )

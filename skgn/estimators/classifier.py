@@ -9,7 +9,7 @@ from sklearn.utils.metaestimators import available_if
 from skgn._compat import StrOptions, fit_context
 from skgn.estimators.base import BaseGaussNewtonMLP
 from skgn.estimators.labels import LabelEstimator
-from skgn.estimators.reading import lazy_on_collections
+from skgn.estimators.reading import is_collection, lazy_on_collections
 from skgn.estimators.targets import (
     AnyTargets,
     announced,
@@ -578,6 +578,34 @@ class GaussNewtonMLPClassifier(LabelEstimator, BaseGaussNewtonMLP):
         """
         Z = self._outputs(X)
         return Z if self._multilabel or self.n_outputs_ > 1 else Z[:, 0]
+
+    def score(self, X, y, sample_weight=None):
+        """Return the accuracy of predicted labels.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Their weights.
+
+        Returns
+        -------
+        score : float
+            Share of the samples whose labels are all right. Of a dask collection, too,
+            labels alone come from the workers.
+        """
+        if not is_collection(X):
+            return super().score(X, y, sample_weight)
+        # only here: they take as long to import as this package
+        from sklearn.metrics import accuracy_score
+
+        from skgn.estimators.collections import computed
+
+        y, labels, weights = computed(y, self.predict(X), sample_weight)
+        return accuracy_score(y, labels, sample_weight=weights)
 
     def _chunk_targets(
         self, y: Any, classes: Any, earlier: AnyTargets | None

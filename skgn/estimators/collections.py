@@ -22,7 +22,7 @@ import numpy as np
 from distributed import Client, default_client
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator, clone, is_regressor
 from sklearn.utils import column_or_1d
 
 from skgn._compat import check_sample_weight
@@ -30,7 +30,7 @@ from skgn.cluster.fit import SpreadSamples
 from skgn.cluster.workers import OnWorkers
 from skgn.data.samples import Samples, as_csr_array, moderate
 from skgn.estimators.kinds import frame_columns
-from skgn.estimators.reading import checked, is_collection
+from skgn.estimators.reading import checked
 from skgn.estimators.tables import Reader, may_hold_categories
 from skgn.estimators.targets import AnyTargets, LabelTargets, is_multilabel
 from skgn.typing import Array
@@ -45,8 +45,13 @@ def client_for(estimator: Any) -> Client:
     Raises
     ------
     ValueError
-        If there is none, it is asynchronous, or the solver needs all samples here.
+        If there is none, it is asynchronous, or the estimator needs all samples here.
     """
+    if is_regressor(estimator):
+        raise ValueError(
+            f"{type(estimator).__name__} needs all samples on one machine, and got a "
+            f"dask collection. {HERE}."
+        )
     if estimator.solver != "kronecker":
         raise ValueError(
             f"solver={estimator.solver!r} needs all samples on one machine, and got a "
@@ -85,7 +90,7 @@ def partitions(
     Raises
     ------
     TypeError
-        If one of them is not a collection.
+        If one of them is not a collection of rows.
     ValueError
         If they are divided differently.
     """
@@ -93,15 +98,12 @@ def partitions(
     if sample_weight is not None:
         given.append((sample_weight, names[2]))
     for collection, name in given:
-        if not is_collection(collection):
-            raise TypeError(
-                f"{name} must be a dask array or frame, as the others are; got "
-                f"{type(collection).__name__}."
-            )
+        _check_rows(collection, name)
     if getattr(X, "ndim", None) != 2:
         raise ValueError(
             f"{names[0]} must have two dimensions; got {getattr(X, 'ndim', 0)}."
         )
+    _check_lengths(given)
     rows = X.chunks[0] if _is_array(X) else None
     blocks = [_blocks(collection, rows) for collection, _ in given]
     for own, (_, name) in zip(blocks, given, strict=True):
@@ -120,6 +122,29 @@ def _is_array(collection: Any) -> bool:
     return isinstance(collection, dask.array.Array)
 
 
+def _check_rows(collection: Any, name: str) -> None:
+    """Refuse what is neither an array nor a frame of dask."""
+    if not _is_array(collection) and not hasattr(type(collection), "divisions"):
+        raise TypeError(
+            f"{name} must be a dask array or frame, where any of the data is a dask "
+            f"collection; got {type(collection).__name__}."
+        )
+
+
+def _check_lengths(given: list[tuple[Any, str]]) -> None:
+    """Refuse arrays of different length, where it is known."""
+    known = [
+        (sum(own.chunks[0]), name)
+        for own, name in given
+        if _is_array(own) and not np.isnan(own.chunks[0]).any()
+    ]
+    for length, name in known[1:]:
+        if length != known[0][0]:
+            raise ValueError(
+                f"{known[0][1]} has {known[0][0]} samples, and {name} {length}."
+            )
+
+
 def _blocks(collection: Any, rows: tuple[float, ...] | None) -> list[Any]:
     """Return a delayed block for each chunk of rows, those of known `rows`."""
     if not _is_array(collection):
@@ -130,7 +155,7 @@ def _blocks(collection: Any, rows: tuple[float, ...] | None) -> list[Any]:
         collection = collection.rechunk({1: -1})
     own = collection.chunks[0]
     known = rows is not None and not np.isnan((*rows, *own)).any()
-    if known and own != rows and sum(own) == sum(rows or ()):
+    if known and own != rows:
         collection = collection.rechunk({0: rows})
     return list(collection.to_delayed().ravel())
 
@@ -172,7 +197,7 @@ def reader_of(
     if any(sorted(reader.categories) != numbers for reader in readers):
         # strings in some of the partitions only
         readers = _readers(client, parts, numbers)
-    return Reader.merged(readers)
+    return Reader.merged(readers) if readers else Reader({})
 
 
 def _readers(client: Client, parts: list[Any], features: Any) -> list[Reader]:
@@ -241,7 +266,10 @@ def _read(
         none = Samples(empty, np.asarray(y), np.empty(0), categories=table.counts)
         return Raw(none, Facts({}, none, 0, 0.0, np.asarray(y)[:0], np.empty(0)))
     X, y = checked(own, table, X, y, reset=reset)
-    weights = check_sample_weight(w, X)
+    if w is not None and not np.any(w):  # of a part only
+        weights = np.zeros(X.shape[0])
+    else:
+        weights = check_sample_weight(w, X)
     X = as_csr_array(X)
     samples = Samples(X, y, weights, categories=table.counts).positive()
     labels, totals = labels_of(samples.targets, samples.weights)
@@ -321,12 +349,13 @@ def read_collections(
     table : Reader
     """
     client = client_for(estimator)
-    blocks = partitions(X, y, sample_weight, ("X", "y", "sample_weight"))
+    names = "X", "y", "sample_weight"
+    blocks = partitions(X, y, sample_weight, names)
     if table is None:
         table = reader_of(client, X, blocks, estimator.categorical_features)
     raw, facts = _raw(client, reader, table, blocks, reset=True)
     if not any(own.count for own in facts):
-        raise ValueError("No partition of X has a sample of positive weight.")
+        raise ValueError("There is no sample of positive weight.")
     reader.__dict__.update(_agreed([own.attributes for own in facts if own.attributes]))
     labels, totals = _merged_labels(facts)
     targets, *_ = estimator._learned(labels, totals)
@@ -349,7 +378,12 @@ def read_held_out(
     client = client_for(estimator)
     names = "X_val", "y_val", "sample_weight_val"
     blocks = partitions(X, y, sample_weight, names)
-    raw, facts = _raw(client, reader, table, blocks, reset=False)
+    try:
+        raw, facts = _raw(client, reader, table, blocks, reset=False)
+    except (TypeError, ValueError) as error:  # which speaks of X and y
+        raise type(error)(f"X_val, y_val: {error}") from error
+    if not any(own.count for own in facts):
+        raise ValueError("There is no validation sample of positive weight.")
     return _encoded(raw, facts, targets, dtype, ("y_val", "y"))
 
 
@@ -377,7 +411,10 @@ def _encoded(
 ) -> SpreadSamples:
     largest = max(own.largest for own in facts)
     parts = raw.become(Encoding(targets, np.dtype(dtype), largest, names))
-    like = next(own.like for own in facts if own.attributes)
+    several = [own.like for own in facts if own.attributes]
+    if len({sparse.issparse(like.X) for like in several}) > 1:
+        raise ValueError("X is sparse in some partitions and dense in others.")
+    like = several[0]
     like = replace(like, X=like.X.astype(dtype, copy=False))
     return SpreadSamples(parts, like, len(facts), sum(own.count for own in facts))
 
@@ -425,9 +462,12 @@ def predicted_lazily(
 
     Raises
     ------
+    TypeError
+        If the collection is neither an array nor a frame.
     ValueError
         If it returns more than one array.
     """
+    _check_rows(X, "X")
     blocks = _blocks(X, None)
     like = method(estimator, _a_few_rows(X), *options, **more)
     if isinstance(like, tuple):
@@ -444,6 +484,12 @@ def predicted_lazily(
         task = call(own, block, like[:0])
         parts.append(dask.array.from_delayed(task, shape, like.dtype))
     return dask.array.concatenate(parts, allow_unknown_chunksizes=True)
+
+
+def computed(*several: Any) -> tuple[Any, ...]:
+    """Return what collections hold, and all else as it is."""
+    values: tuple[Any, ...] = dask.compute(*several)
+    return values
 
 
 def _a_few_rows(X: Any) -> Any:
