@@ -30,7 +30,7 @@ from skgn.cluster.fit import SpreadSamples
 from skgn.cluster.workers import OnWorkers
 from skgn.data.samples import Samples, as_csr_array, moderate
 from skgn.estimators.kinds import frame_columns
-from skgn.estimators.reading import checked
+from skgn.estimators.reading import checked, is_collection
 from skgn.estimators.tables import Reader, may_hold_categories
 from skgn.estimators.targets import AnyTargets, LabelTargets, is_multilabel
 from skgn.typing import Array
@@ -148,8 +148,10 @@ def _check_lengths(given: list[tuple[Any, str]]) -> None:
 def _blocks(collection: Any, rows: tuple[float, ...] | None) -> list[Any]:
     """Return a delayed block for each chunk of rows, those of known `rows`."""
     if not _is_array(collection):
-        # optimised apart, X and y could come in different partitions; as they are, what
-        # both are made of is made once
+        # readers of few columns are tuned to read larger parts: the columns of X and of y
+        # are chosen, but no part is made larger
+        if hasattr(collection, "simplify"):
+            collection = collection.simplify()
         return list(np.ravel(collection.to_delayed(optimize_graph=False)))
     if collection.ndim > 1 and collection.numblocks[1] > 1:
         collection = collection.rechunk({1: -1})
@@ -487,9 +489,13 @@ def predicted_lazily(
 
 
 def computed(*several: Any) -> tuple[Any, ...]:
-    """Return what collections hold, and all else as it is."""
-    values: tuple[Any, ...] = dask.compute(*several)
-    return values
+    """Return what collections hold as arrays, and all else as it is."""
+    blocks = [_blocks(own, None) if is_collection(own) else None for own in several]
+    values = dask.compute(*blocks)  # together: they may have tasks in common
+    return tuple(
+        own if value is None else np.concatenate(value)
+        for own, value in zip(several, values, strict=True)
+    )
 
 
 def _a_few_rows(X: Any) -> Any:

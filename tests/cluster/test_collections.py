@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
-from sklearn.datasets import load_digits, make_classification
+from sklearn.datasets import make_classification
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 
@@ -23,6 +23,7 @@ from skgn.cluster.workers import OnWorkers
 from tests.problems import binary, multiclass, multilabel
 from tests.spies import interrupting, spy
 
+dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
 pytest.importorskip("distributed")
 
@@ -44,11 +45,8 @@ def divided(A, parts=3):
     return da.from_array(A, chunks=(tuple(sizes), *map(int, A.shape[1:])))
 
 
-def in_blocks(blocks, dtype=None, width=None):
+def in_blocks(blocks):
     """Return a dask array of given blocks, whose numbers of rows it does not know."""
-    import dask
-
-    blocks = list(blocks)
     shape = (np.nan,) if blocks[0].ndim == 1 else (np.nan, blocks[0].shape[1])
     parts = [
         da.from_delayed(dask.delayed(own), shape, own.dtype, meta=own[:0])
@@ -188,8 +186,6 @@ def test_sparse_parts(kind):
 
 def in_blocks_sparse(blocks):
     """Return a dask array of sparse blocks."""
-    import dask
-
     parts = [
         da.from_delayed(
             dask.delayed(own), (np.nan, own.shape[1]), own.dtype, meta=blocks[0][:0]
@@ -279,8 +275,6 @@ def test_targets_of_different_kinds():
 
 
 def _as_they_are(blocks):
-    import dask
-
     parts = [
         da.from_delayed(dask.delayed(own), (np.nan,), blocks[0].dtype) for own in blocks
     ]
@@ -475,29 +469,21 @@ def test_a_warning_of_the_end_names_the_caller():
 # Mini-batches.
 
 
-def tables():
-    X, y = make_classification(
-        6000, 20, n_informative=10, n_classes=3, flip_y=0.1, random_state=0
-    )
-    yield pytest.param(X, y, 4000, {}, id="generated")
-    X, y = load_digits(return_X_y=True)
-    order = np.random.default_rng(0).permutation(len(y))
-    yield pytest.param(X[order], y[order], 1300, {"batch_size": 128}, id="digits")
-
-
-@pytest.mark.parametrize(("X", "y", "m", "options"), list(tables()))
-def test_default_fits_are_as_good(X, y, m, options):
+def test_default_fits_are_as_good():
     """Mini-batches, a search for penalty and encoding; partitions sorted by label."""
-    train, test = slice(0, m), slice(m, None)
+    X, y = make_classification(
+        5000, 20, n_informative=10, n_classes=3, flip_y=0.1, random_state=0
+    )
+    train, test = slice(0, 3500), slice(3500, None)
     order = np.argsort(y[train], kind="stable")
-    local = GaussNewtonMLPClassifier(random_state=0, **options)
-    own = GaussNewtonMLPClassifier(random_state=0, **options)
+    local = GaussNewtonMLPClassifier((30,), random_state=0, max_iter=6)
+    own = GaussNewtonMLPClassifier((30,), random_state=0, max_iter=6)
     local.fit(X[train], y[train])
     own.fit(divided(X[train][order], 5), divided(y[train][order], 5))
     assert own.stop_reason_ == local.stop_reason_ == "schedule"
     assert own.alpha_path_ is not None
     losses = [log_loss(y[test], model.predict_proba(X[test])) for model in (own, local)]
-    assert losses[0] < 1.08 * losses[1]
+    assert losses[0] < 1.06 * losses[1]
 
 
 def test_fits_are_repeated_exactly(client):
@@ -646,8 +632,6 @@ def test_other_solvers_need_all_samples(solver):
 
 
 def test_what_is_no_collection_of_rows():
-    import dask
-
     X, y = multiclass(m=300)
     rows = divided(X), divided(y)
     with pytest.raises(TypeError, match=r"y must be a dask array or frame.*ndarray"):

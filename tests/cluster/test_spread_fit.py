@@ -499,6 +499,27 @@ def test_mini_batches_are_as_good(trial, order):
     assert own.outcome.reason == "schedule"
 
 
+def test_mini_batches_with_a_search_are_as_good():
+    """For a penalty and an encoding; the mean over three divisions of the digits."""
+    X, y = load_digits(return_X_y=True)
+    settings = settings_of((30,), "leaky_relu", batch_size=128, alpha="auto")
+    settings = replace(settings, encoding="auto")
+    ratios = []
+    for seed in range(3):
+        order = np.random.default_rng(seed).permutation(len(y))
+        train, test = order[:1300], order[1300:]
+        samples, targets = samples_of(X[train], y[train])
+        sorted_parts = spread(samples, 5, order=np.argsort(y[train], kind="stable"))
+        local = fit(settings, samples, targets, start(seed))
+        own = fit_spread(settings, sorted_parts, targets, start(seed))
+        loss, expected = (
+            log_loss(y[test], probabilities(one, targets, X[test]))
+            for one in (own, local)
+        )
+        ratios.append(loss / expected)
+    assert np.exp(np.mean(np.log(ratios))) < 1.08
+
+
 @pytest.mark.parametrize(
     ("count", "batch_size"), [(1, 1), (3, 1), (60, 1), (60, 30), (2, 300), (3, 10**6)]
 )

@@ -1,0 +1,63 @@
+"""Collections where there is no cluster, or none that fit can wait for."""
+
+import asyncio
+import subprocess
+import sys
+
+import pytest
+from numpy.testing import assert_array_equal
+
+from skgn import GaussNewtonMLPClassifier
+from tests.problems import binary
+
+da = pytest.importorskip("dask.array")
+distributed = pytest.importorskip("distributed")
+
+X, Y = binary()
+ROWS = da.from_array(X, chunks=(40, 6)), da.from_array(Y, chunks=40)
+
+
+def network():
+    return GaussNewtonMLPClassifier((3,), alpha=1e-2, random_state=0)
+
+
+def test_no_client():
+    with pytest.raises(ValueError, match=r"no client of a cluster.*X\.compute\(\)"):
+        network().fit(*ROWS)
+
+
+def test_an_asynchronous_client():
+    async def fit():
+        async with (
+            distributed.LocalCluster(
+                n_workers=1,
+                threads_per_worker=1,
+                processes=False,
+                asynchronous=True,
+                dashboard_address="127.0.0.1:0",
+            ) as cluster,
+            distributed.Client(cluster, asynchronous=True),
+        ):
+            network().fit(*ROWS)
+
+    with pytest.raises(ValueError, match="cannot wait for an asynchronous client"):
+        asyncio.run(fit())
+
+
+def test_predictions_need_no_client():
+    model = network().fit(X, Y)
+    own = model.predict_proba(ROWS[0])
+    assert_array_equal(own.compute(), model.predict_proba(X))
+    assert model.score(*ROWS) == model.score(X, Y)
+
+
+def test_a_local_fit_does_not_load_dask():
+    code = (
+        "import sys, numpy as np; from skgn import GaussNewtonMLPClassifier as C; "
+        "X = np.random.default_rng(0).normal(size=(40, 2)); y = np.arange(40) % 2; "
+        "C((2,), alpha=1).fit(X, y).predict(X); "
+        "loaded = {'dask', 'distributed'} & set(sys.modules); "
+        "sys.exit(f'loaded {loaded}' if loaded else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
