@@ -116,7 +116,11 @@ def declared(*extras):
     required = [*project["dependencies"], *(x for name in extras for x in optional[name])]
     names = {re.match(r"[\w.-]+", requirement)[0] for requirement in required}
     # names under which a package is imported, where they differ from its own
-    other = {"scikit-learn": "sklearn", "myst-parser": "myst_parser"}
+    other = {
+        "scikit-learn": "sklearn",
+        "myst-parser": "myst_parser",
+        "torch-levenberg-marquardt": "torch_levenberg_marquardt",
+    }
     return {other.get(name, name) for name in names}
 
 

@@ -31,6 +31,7 @@ MODES = {
     "given alpha": {"alpha": 1e-2, "encoding": None},
     "mini-batches": {"batch_size": 50, "max_iter": 4},
     "early stopping": {"early_stopping": True},
+    "complete matrix": {"solver": "levenberg-marquardt", "alpha": 1e-2, "max_iter": 4},
     "thread": {"solver": "sequential", "max_iter": 4},
 }
 

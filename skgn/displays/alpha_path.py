@@ -185,7 +185,7 @@ def _why_no_path(estimator: Any) -> str:
     reason = estimator.stop_reason_
     if not isinstance(estimator.alpha, str):
         return f"alpha={estimator.alpha!r} was given. Fit with alpha='auto'."
-    if estimator.solver != "kronecker":
+    if estimator.solver in ("sequential", "joint"):
         return (
             f"solver={estimator.solver!r} does not search for a penalty. "
             "Fit with solver='kronecker'."

@@ -99,7 +99,9 @@ class BaseGaussNewtonMLP(TableEstimator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(ACTIVATIONS)), "array-like"],
-        "solver": [StrOptions({"kronecker", "sequential", "joint"})],
+        "solver": [
+            StrOptions({"kronecker", "levenberg-marquardt", "sequential", "joint"})
+        ],
         "alpha": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
         "damping": [Interval(Real, 0, None, closed="neither"), None],
         "batch_size": [

@@ -14,9 +14,9 @@ import numpy as np
 from skgn.fitting.further import Watch
 from skgn.model.objective import BatchedObjective, Objective
 from skgn.steps.kronecker import KroneckerStep
+from skgn.steps.levenberg_marquardt import LevenbergMarquardtStep
 from skgn.steps.proposal import Step
 from skgn.steps.running_kronecker import RunningFactors
-from skgn.training.control import Control
 from skgn.training.damping import GainRatioDamping
 from skgn.training.evidence import LEAST, Evidence
 from skgn.training.full_batch import train
@@ -42,7 +42,7 @@ class FullBatchPath:
     objective: Objective
     theta: Array
     new_step: Callable[[], Step]
-    control: Control
+    control: GainRatioDamping
     held_out: HeldOut
     evidence: Evidence | None
     most_iterations: int
@@ -75,7 +75,7 @@ class FullBatchPath:
     def rest(self) -> None:
         """Let go of arrays that can be made again; nothing else changes."""
         self.held_out = replace(self.held_out)
-        if isinstance(self.step, KroneckerStep):
+        if isinstance(self.step, KroneckerStep | LevenbergMarquardtStep):
             self.step.rest()
 
     def further(self, alpha: float, theta: Array) -> tuple[Array, float | None]:
@@ -118,7 +118,7 @@ class FullBatchPath:
         )
         self.theta, self.alpha = outcome.theta, outcome.alpha
         if outcome.reason != "damping":
-            self.control = GainRatioDamping(outcome.damping)
+            self.control = self.control.at(outcome.damping)
 
 
 @dataclass

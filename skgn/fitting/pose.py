@@ -140,12 +140,16 @@ def pose(
         mean = targets.mean(samples)
     widths = (prepared.width, *settings.sizes, targets.n_outputs)
     network = Network.of(widths, settings.activations)
+    inner = replace(network, widths=(first.width, *widths[1:]))
+    settings.check_size(inner.size, inner.widths)
     intercepts = targets.loss.mean_link(mean)
-    layers = network.initial_weights(random_state, intercepts)
+    layers = network.initial_weights(
+        random_state, intercepts, spread=settings.spreads_intercepts(prepared.width)
+    )
     nothing = np.zeros(0, samples.X.dtype)
     problem = make(
         settings,
-        replace(network, widths=(first.width, *widths[1:])),
+        inner,
         targets,
         samples,
         prepared.encoder,

@@ -257,7 +257,7 @@ class FullBatch(Problem):
             self.objective(self.settings.initial_alpha),
             self.fresh,
             self.step,
-            self.control(),
+            self.settings.gain_ratio_damping(self.damping),
             held_out,
             self.search_evidence,
             self.settings.search_iterations(batched=False),

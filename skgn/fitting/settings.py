@@ -7,6 +7,11 @@ import numpy as np
 
 from skgn.model.losses import Loss
 from skgn.steps.kronecker import KroneckerStep
+from skgn.steps.levenberg_marquardt import (
+    FLOOR_SHARE,
+    MOST_WEIGHTS,
+    LevenbergMarquardtStep,
+)
 from skgn.steps.proposal import Step
 from skgn.training.control import Control
 from skgn.training.damping import DEFAULT_DAMPING, GainRatioDamping
@@ -23,6 +28,9 @@ BATCHES_FROM, BATCHES_PER_COLUMN = 3000, 2
 
 #: Most samples of a batch of a stream.
 STREAM_BATCH = 128
+
+#: Solvers that follow the Gauss-Newton matrix, whose eigenvalues the evidence needs.
+GAUSS_NEWTON = ("kronecker", "levenberg-marquardt")
 
 #: Initial damping of the thread's solvers, for raw sample weights: the identity matrix.
 THREAD_DAMPING = 1.0
@@ -85,7 +93,7 @@ class Settings:
     @property
     def searches_alpha(self) -> bool:
         """Whether the fit is to find the penalty."""
-        return self.alpha == "auto" and self.solver == "kronecker"
+        return self.alpha == "auto" and self.solver in GAUSS_NEWTON
 
     @property
     def own_encoding(self) -> tuple[str | None, int | str]:
@@ -152,7 +160,7 @@ class Settings:
 
         The thread's solvers have it in the unit of the summed cost.
         """
-        if self.solver == "kronecker":
+        if self.solver in GAUSS_NEWTON:
             return DEFAULT_DAMPING if self.damping is None else float(self.damping)
         return (THREAD_DAMPING if self.damping is None else self.damping) / total_weight
 
@@ -160,16 +168,52 @@ class Settings:
         """Return how the solver proposes steps, in the coordinates of a first layer."""
         if self.solver == "kronecker":
             return KroneckerStep(first.factor, loss.root_columns(n_outputs))
+        if self.solver == "levenberg-marquardt":
+            return LevenbergMarquardtStep()
         from skgn.thread.solvers import thread_step  # only here: most fits do without
 
         updated = self.step_size if self.order == "gauss_seidel" else 0.0
         signed = self.safeguard == "sign"
         return thread_step(self.solver, first.factor, damping, updated, signed)
 
+    def spreads_intercepts(self, n: int) -> bool:
+        """Return whether hidden units of `n` columns begin with intercepts of their own.
+
+        Those of a single column would all bend at its mean: with their intercepts spread,
+        the errors of noise-free, noisy and binary targets of seven functions of one
+        feature were .59 to .95 of what they are without (geometric means for three
+        activations).
+        """
+        return self.solver == "levenberg-marquardt" or (
+            self.solver == "kronecker" and n == 1
+        )
+
+    def check_size(self, size: int, widths: tuple[int, ...]) -> None:
+        """Refuse a network with too many weights for the solver.
+
+        Raises
+        ------
+        ValueError
+        """
+        if self.solver != "levenberg-marquardt" or size <= MOST_WEIGHTS:
+            return
+        layers = " x ".join(map(str, widths))
+        raise ValueError(
+            f"solver='levenberg-marquardt' takes at most {MOST_WEIGHTS:,} weights, all "
+            f"of which share one matrix; layers of {layers} units have {size:,}. Use "
+            "smaller hidden_layer_sizes, or solver='kronecker'."
+        )
+
+    def gain_ratio_damping(self, damping: float) -> GainRatioDamping:
+        """Return how trials are judged by the quadratic model."""
+        if self.solver == "levenberg-marquardt":
+            return GainRatioDamping(damping, floor_share=FLOOR_SHARE)
+        return GainRatioDamping(damping, fraction=self.step_size)
+
     def control(self, damping: float) -> Control:
         """Return how trials are judged."""
         if self.safeguard == "sign":
-            return GainRatioDamping(damping, fraction=self.step_size)
+            return self.gain_ratio_damping(damping)
         from skgn.thread.solvers import thread_control
 
         return thread_control(self.safeguard, damping, self.step_size)

@@ -295,7 +295,11 @@ def _stream(
         alpha = settings.initial_alpha
         if earlier is None:
             intercepts = targets.loss.mean_link(mean_target)
-            layers = network.initial_weights(random_state, intercepts)
+            layers = network.initial_weights(
+                random_state,
+                intercepts,
+                spread=settings.spreads_intercepts(network.widths[0]),
+            )
         else:
             layers, alpha = earlier.layers_for(network, columns), earlier.outcome.alpha
         theta = np.concatenate([V.ravel() for V in layers]).astype(dtype)

@@ -65,6 +65,23 @@ class Evaluation:
         delta = self.pointwise.residual * self.objective.row_weights[:, None]
         return self._pull_back(delta, self.theta)
 
+    def bend(self, tangent: "Tangent", length: float) -> Array:
+        """Return ``J' ω H Z̈_L``, flat, with the second change of ``Z_L`` along a line.
+
+        By the outputs at a fraction `length` of the direction.
+        """
+        objective = self.objective
+        unit = self.theta.dtype.type(length)
+        step, Z1_dot = unit * tangent.direction, unit * tangent.Z1_dot
+        there = objective.evaluate(self.theta + step, self, Z1_dot)
+        change = (there.trace.Z[-1] - self.trace.Z[-1]) / unit
+        objective.recycle(there)
+        second = objective.loss.center(self.pointwise, change) - tangent.R
+        second *= 2 / unit
+        delta = objective.loss.hessian_product(self.pointwise, second)
+        delta *= objective.row_weights[:, None]
+        return self._pull_back(delta, np.zeros_like(self.theta))
+
     def _pull_back(self, delta: Array, penalised: Array) -> Array:
         """Return ``J' δ_L + alpha [0; W]``, flat, with W the weights in `penalised`."""
         objective, hidden = self.objective, self.trace.hidden
@@ -152,6 +169,22 @@ class Evaluation:
             if other is not None:
                 np.einsum("cik,ik->ci", B, other.R[rows], out=Q[:, :, -1])
             total += gram(Q.reshape(-1, sides))
+        return total
+
+    def gauss_newton_matrix(self) -> Array:
+        """Return the matrix of all weights, float64, without the penalty."""
+        network, hidden = self.objective.network, self.trace.hidden
+        tilde = [self.objective.first_rows, *hidden]
+        ends = np.cumsum([rows * columns for rows, columns in network.shapes])
+        total = np.zeros((network.size, network.size))
+        for rows, B, deltas in self._roots_sent_back(network.size):
+            Q = np.empty((*B.shape[:2], network.size))
+            for l, delta in deltas:
+                own = Q[:, :, ends[l] - np.prod(network.shapes[l]) : ends[l]]
+                delta = delta.reshape(*B.shape[:2], 1, -1)
+                part = tilde[l][rows][:, :, None] * delta
+                own[:] = part.reshape(own.shape)
+            total += gram(Q.reshape(-1, network.size))
         return total
 
     def _roots_sent_back(

@@ -110,11 +110,16 @@ class Network:
         return float(a @ b) - intercepts
 
     def initial_weights(
-        self, random_state: np.random.RandomState, intercepts: Array
+        self,
+        random_state: np.random.RandomState,
+        intercepts: Array,
+        spread: bool = False,
     ) -> list[Array]:
         """Draw normal weights in float64, of standard deviation gain / sqrt(n_{l-1}).
 
-        Hidden intercepts start at zero, those of the output at `intercepts`.
+        Output intercepts start at `intercepts`, hidden ones at zero, or, if they are to
+        be spread, where the units are at their centres within sqrt(2) deviations of their
+        input: evenly within ``± sqrt(2) ‖w‖`` for a unit of weights w.
         """
         gains = [1.0, *(activation.gain for activation in self.activations)]
         layers: list[Array] = []
@@ -123,6 +128,10 @@ class Network:
             V[1:] = random_state.standard_normal((rows - 1, columns))
             V[1:] *= gain / np.sqrt(rows - 1)
             layers.append(V)
+        if spread:
+            for layer in layers[:-1]:
+                reach = np.sqrt(2 * np.sum(layer[1:] ** 2, axis=0))
+                layer[0] = reach * random_state.uniform(-1, 1, len(reach))
         layers[-1][0] = intercepts
         return layers
 

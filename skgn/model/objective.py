@@ -60,6 +60,16 @@ class Objective:
         """Number of rows."""
         return self.inputs.shape[0]
 
+    @property
+    def first_rows(self) -> Array:
+        """``Ã_0`` as a matrix, shape (m, 1 + n)."""
+        if "first" not in self._buffers:
+            side = 1 + self.inputs.shape[1]
+            rows = np.empty((self.rows, side), self.inputs.dtype)
+            self.inputs.product(np.eye(side, dtype=rows.dtype), out=rows)
+            self._buffers["first"] = rows
+        return self._buffers["first"]
+
     def evaluate(
         self, theta: Array, base: "Evaluation | None" = None, Z1_dot: Array | None = None
     ) -> "Evaluation":

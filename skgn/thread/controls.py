@@ -35,6 +35,7 @@ class LineSearch:
     reason: ClassVar[str] = "line_search"
     guarded: ClassVar[bool] = True
     follows_model: ClassVar[bool] = False
+    floor_share: ClassVar[float] = 0.0
 
     @property
     def fraction(self) -> float:
@@ -84,6 +85,7 @@ class Unguarded:
     reason: ClassVar[str] = "diverged"
     guarded: ClassVar[bool] = False
     follows_model: ClassVar[bool] = False
+    floor_share: ClassVar[float] = 0.0
 
     @property
     def exhausted(self) -> bool:

@@ -40,6 +40,10 @@ class Control(Protocol):
     follows_model: ClassVar[bool]
 
     @property
+    def floor_share(self) -> float:
+        """Share of the largest curvature that the damping is at least."""
+
+    @property
     def value(self) -> float:
         """Damping λ of the next proposal."""
 

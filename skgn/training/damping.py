@@ -46,11 +46,14 @@ class GainRatioDamping:
         Factor of the next rejection.
     fraction : float
         Of the proposed step, that is tried.
+    floor_share : float
+        Of the largest curvature, that the damping is at least.
     """
 
     value: float = DEFAULT_DAMPING
     growth: float = 2.0
     fraction: float = 1.0
+    floor_share: float = CURVATURE_SHARE
     reason: ClassVar[str] = "damping"
     guarded: ClassVar[bool] = True
     follows_model: ClassVar[bool] = True
@@ -64,6 +67,10 @@ class GainRatioDamping:
         overshoot = min(max(2 * gain_ratio - 1, -1.0), 1.0)
         factor = max(1 / 3, min(2.0, 1 - overshoot**3))
         return replace(self, value=max(self.value * factor, floor), growth=2.0)
+
+    def at(self, value: float) -> "GainRatioDamping":
+        """Return the same rule at a damping, as after an accepted trial."""
+        return replace(self, value=value, growth=2.0)
 
     def rejected(self) -> "GainRatioDamping":
         """Return the damping after a rejected trial."""
@@ -80,7 +87,12 @@ class GainRatioDamping:
         return not self.value <= CEILING
 
 
-def damping_floor(alpha: float, largest_curvature: float, promise: float) -> float:
+def damping_floor(
+    alpha: float,
+    largest_curvature: float,
+    promise: float,
+    share: float = CURVATURE_SHARE,
+) -> float:
     """Return the smallest damping that has an effect.
 
     Parameters
@@ -91,6 +103,8 @@ def damping_floor(alpha: float, largest_curvature: float, promise: float) -> flo
         Largest eigenvalue of the curvature.
     promise : float
         Decrease of the objective, relative to it, that the model promised of late.
+    share : float
+        Of the largest curvature, that a damping is at least.
     """
     useful = min(alpha, largest_curvature) * min(1.0, promise / SMALL_PROMISE)
-    return max(useful, CURVATURE_SHARE * largest_curvature)
+    return max(useful, share * largest_curvature)

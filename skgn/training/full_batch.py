@@ -209,7 +209,8 @@ class Walk:
         here, step = self.here, self.step
         potential = proposal.potential / here.value
         curvature = step.largest_curvature
-        floor = damping_floor(here.objective.alpha, curvature, potential)
+        alpha, share = here.objective.alpha, self.control.floor_share
+        floor = damping_floor(alpha, curvature, potential, share)
         self.control = self.control.accepted(self.gain_ratio, floor)
         self.step_length = float(np.linalg.norm(proposal.step))
         self.stopping.accepted(decrease / here.value, potential, trial.cost)

@@ -604,7 +604,7 @@ def test_nothing_stays_on_the_cluster(client):
 def test_what_takes_no_collection():
     X, y = multiclass(m=300)
     rows = divided(X), divided(y)
-    refused = pytest.raises(TypeError, match="dask collection, which only fit")
+    refused = pytest.raises(TypeError, match="dask collection, which only the fit")
     model = network().fit(X, y)
     with refused:
         network().partial_fit(*rows, classes=np.arange(4))

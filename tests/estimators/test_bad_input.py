@@ -87,7 +87,7 @@ def test_parameters(name, value, message):
 def test_parameters_out_of_range_are_scikit_learns_error(name):
     """InvalidParameterError, for any solver, also on a fitted estimator."""
     value = "foo" if name in ("solver", "order", "safeguard") else -1
-    for solver in ("kronecker", "sequential", "joint"):
+    for solver in ("kronecker", "levenberg-marquardt", "sequential", "joint"):
         model = small(solver=solver, cost_threshold=1e9).fit(X, Y)
         model.set_params(**{name: value})
         refused(model, f"The '{name}' parameter", X, Y, error=InvalidParameterError)
@@ -101,6 +101,8 @@ def test_parameters_out_of_range_are_scikit_learns_error(name):
         {"safeguard": "line_search"},
         {"step_size": 0.5},
         {"solver": "joint", "order": "gauss_seidel"},
+        {"solver": "levenberg-marquardt", "safeguard": None},
+        {"solver": "levenberg-marquardt", "step_size": 0.5},
         {"solver": "sequential", "damping": 1.0, "safeguard": None},
         {"solver": "sequential", "damping": 1.0, "safeguard": "line_search"},
     ],
@@ -125,6 +127,7 @@ def test_parameters_that_the_solver_would_not_use(changes):
         {"solver": "joint", "damping": 1.0, "safeguard": "line_search"},
         {"solver": "joint", "damping": 1.0, "safeguard": None, "step_size": 0.5},
         {"solver": "kronecker", "damping": 1.0},
+        {"solver": "levenberg-marquardt", "damping": 1.0, "alpha": 0.0},
         {"solver": "kronecker", "step_size": 1},
     ],
     ids=str,

@@ -197,10 +197,16 @@ def test_auto_stays_with_lines_where_these_are_clearly_better():
 
 
 @pytest.mark.parametrize(
-    "parameters", [{"solver": "joint"}, {"solver": "sequential"}, {"m": 149}]
+    "parameters",
+    [
+        {"solver": "joint"},
+        {"solver": "sequential"},
+        {"solver": "levenberg-marquardt"},
+        {"m": 149},
+    ],
 )
 def test_auto_does_not_encode_what_it_cannot_judge(parameters):
-    """Fewer rows than 150, and the solvers of the thread."""
+    """Fewer rows than 150, and the other solvers."""
     m = parameters.pop("m", 450)
     X, y = bent(m)
     model = small(encoding="auto", max_iter=500, tol=0.1, **parameters).fit(X, y)

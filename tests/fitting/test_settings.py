@@ -7,6 +7,11 @@ from skgn.data.first_layer import FirstLayer
 from skgn.fitting.settings import Settings
 from skgn.model.losses import Multinomial
 from skgn.steps.kronecker import KroneckerStep
+from skgn.steps.levenberg_marquardt import (
+    FLOOR_SHARE,
+    MOST_WEIGHTS,
+    LevenbergMarquardtStep,
+)
 from skgn.thread.controls import LineSearch, Unguarded
 from skgn.thread.joint import JointEquations
 from skgn.thread.plain import PlainStep
@@ -125,6 +130,35 @@ def test_the_default_step():
     """Kronecker blocks under a damping that adapts."""
     assert isinstance(step_of(settings()), KroneckerStep)
     assert settings().control(0.5) == GainRatioDamping(0.5)
+
+
+def test_the_step_of_the_complete_matrix():
+    """With a lower floor of the damping, which its factorisations allow."""
+    given = settings(solver="levenberg-marquardt")
+    assert isinstance(step_of(given), LevenbergMarquardtStep)
+    assert given.control(0.5) == GainRatioDamping(0.5, floor_share=FLOOR_SHARE)
+    assert given.searches_alpha
+    assert given.batch_size_for(10**6, 5) is None
+    assert given.initial_damping(7.0) == settings().initial_damping(7.0)
+
+
+def test_spread_intercepts():
+    """With the complete matrix, and with a single column; never in the thread's."""
+    assert all(
+        settings(solver="levenberg-marquardt").spreads_intercepts(n) for n in (1, 2)
+    )
+    assert settings().spreads_intercepts(1)
+    assert not settings().spreads_intercepts(2)
+    assert not any(settings(solver=solver).spreads_intercepts(1) for solver in THREAD)
+
+
+def test_most_weights():
+    """Of the complete matrix alone."""
+    given = settings(solver="levenberg-marquardt")
+    given.check_size(MOST_WEIGHTS, (9, 1))
+    settings().check_size(MOST_WEIGHTS + 1, (9, 1))
+    with pytest.raises(ValueError, match="9 x 1 units have 4,097"):
+        given.check_size(MOST_WEIGHTS + 1, (9, 1))
 
 
 @pytest.mark.parametrize("solver", THREAD)

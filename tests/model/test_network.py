@@ -83,6 +83,23 @@ def test_initial_weights():
         assert abs(V[1:].mean()) < 0.2 * V[1:].std()
 
 
+def test_spread_intercepts():
+    """Hidden units within sqrt(2) deviations of the mean; the same weights otherwise."""
+    network = Network.of((3, 2000, 500, 2), ["relu", "tanh"])
+    draws = {
+        spread: network.initial_weights(np.random.RandomState(0), np.ones(2), spread)
+        for spread in (False, True)
+    }
+    for l, (plain, spread) in enumerate(zip(draws[False], draws[True], strict=True)):
+        assert_array_equal(spread[1:], plain[1:])
+        if l == 2:
+            assert_array_equal(spread[0], plain[0])
+            continue
+        places = spread[0] / np.linalg.norm(spread[1:], axis=0)
+        assert 1.35 < np.abs(places).max() <= 2**0.5
+        assert places.std() == pytest.approx((2 / 3) ** 0.5, rel=0.1)
+
+
 def test_initial_weights_depend_on_the_seed_alone():
     """The same seed draws the same weights; another one does not."""
     network = Network.of((3, 4, 2), ["tanh"])

@@ -13,6 +13,7 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
 from skgn import GaussNewtonMLPClassifier
+from skgn.fitting.settings import GAUSS_NEWTON
 
 #: What a message may call the culprit: a parameter, an argument other than X, a column.
 NAMES = [
@@ -115,7 +116,7 @@ def assert_finite(model):
         "class_weight_": model.class_weight_,
         "validation_scores_": model.validation_scores_ or 0,
     }
-    if model.solver == "kronecker" and model.standardize:
+    if model.solver in GAUSS_NEWTON and model.standardize:
         numbers["n_effective_parameters_"] = model.n_effective_parameters_
     bad = {name: value for name, value in numbers.items() if not np.isfinite(value).all()}
     assert not bad, bad

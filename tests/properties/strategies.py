@@ -408,10 +408,11 @@ def alike(draw, first, fixed=(), **given):
 # Parameters
 
 ACTIVATIONS = ["tanh", "logistic", "silu", "identity", "relu", "leaky_relu"]
+SOLVERS = "kronecker", "levenberg-marquardt", "sequential", "joint"
 
 
 @st.composite
-def parameters(draw, solvers=("kronecker", "sequential", "joint"), **given):
+def parameters(draw, solvers=SOLVERS, **given):
     """Draw the parameters of an estimator, those that its solver uses."""
 
     def one_of(*values):
@@ -443,8 +444,11 @@ def parameters(draw, solvers=("kronecker", "sequential", "joint"), **given):
         "random_state": seeds,
     }
     drawn = {name: draw(strategy) for name, strategy in (strategies | given).items()}
-    thread = drawn["solver"] != "kronecker"
-    unused = {"batch_size"} if thread else {"order", "safeguard", "step_size"}
+    unused = set()
+    if drawn["solver"] != "kronecker":
+        unused.add("batch_size")
+    if drawn["solver"] in ("kronecker", "levenberg-marquardt"):
+        unused |= {"order", "safeguard", "step_size"}
     if drawn["solver"] == "joint":
         unused.add("order")
     if drawn["solver"] == "sequential" and drawn["safeguard"] != "sign":

@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 from sklearn.base import clone
 
+from skgn.fitting.settings import GAUSS_NEWTON
 from tests.properties.checks import (
     assert_equal_fits,
     assert_sound,
@@ -20,7 +21,7 @@ from tests.properties.strategies import alike, parameters, samples
 def falls(model):
     """Return whether the objective of a fit must never rise."""
     batched = model.batch_size not in ("auto", None)
-    alpha_moves = model.alpha == "auto" and model.solver == "kronecker"
+    alpha_moves = model.alpha == "auto" and model.solver in GAUSS_NEWTON
     return not batched and not alpha_moves and model.safeguard is not None
 
 

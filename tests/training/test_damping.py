@@ -68,6 +68,13 @@ def test_floor():
     assert damping_floor(1e-4, 1e-9, promise=1.0) == 1e-9
     assert damping_floor(1e-4, 10.0, 0.1 * SMALL_PROMISE) == pytest.approx(1e-5)
     assert damping_floor(0.0, 2.0, promise=1.0) == 2 * CURVATURE_SHARE
+    assert damping_floor(0.0, 2.0, promise=1.0, share=1e-16) == 2e-16
+
+
+def test_at():
+    """Another damping, the same rule, and no rejection in memory."""
+    rule = GainRatioDamping(1.0, floor_share=1e-16, fraction=0.5)
+    assert rule.rejected().at(0.3) == GainRatioDamping(0.3, 2.0, 0.5, 1e-16)
 
 
 @pytest.mark.parametrize("value", [2 * CEILING, np.inf, np.nan])
