@@ -88,8 +88,13 @@ def lbfgs(iterations):
 
     def fit(X, y, layers, seed):
         options = {"alpha": 0, "tol": 0, "max_iter": iterations, "max_fun": 10**6}
-        options |= {"activation": "tanh", "random_state": seed}
-        net = MLPRegressor(layers, solver="lbfgs", **options)
+        net = MLPRegressor(
+            hidden_layer_sizes=layers,
+            activation="tanh",
+            solver="lbfgs",
+            random_state=seed,
+            **options,
+        )
         T, unit = StandardScaler().fit_transform(X), y.std()
         net.fit(T, (y - y.mean()) / unit)
         return net.n_iter_, net.predict(T) * unit + y.mean()

@@ -163,6 +163,23 @@ def test_a_leaky_relu_of_one_feature_bends_off_the_mean(seed):
     assert net.score(X, y) > 0.9999
 
 
+def test_so_do_those_of_the_default_solver():
+    """Of a single column alone; by the mean of three seeds."""
+    X, y = sine()
+    unexplained = []
+    for seed in range(3):
+        net = GaussNewtonMLPRegressor((20,), encoding=None, random_state=seed)
+        unexplained.append(1 - net.fit(X, y).score(X, y))
+    assert np.mean(unexplained) < 4e-4
+
+
+def test_a_stream_of_one_feature_does_not_begin_with_zero_intercepts():
+    """Its hidden units are spread as those of a fit."""
+    X, y = sine()
+    net = GaussNewtonMLPRegressor((20,), random_state=0).partial_fit(X[:8], y[:8])
+    assert np.ptp(net.intercepts_[0] / net.coefs_[0][0] + net.mean_[0]) > net.scale_[0]
+
+
 def test_too_many_weights():
     """A clear limit, with what can be done; the columns of the rows' span count."""
     rng = np.random.default_rng(0)
