@@ -45,8 +45,10 @@ polynomial, 5 features, (20, 20)  126 to 146              none; 2.3e-5
 ================================  ======================  ==========================
 
 With hidden intercepts that begin at zero the sine takes 107 to 131 and 67 to 85
-iterations. A damping that falls faster than by a third, Marquardt's scale and a limit of
-a other than 3/4 took as many iterations or more. Moving the last layer to its minimum at
+iterations. A damping that falls to a fifth instead of a third took more iterations, and
+limits of a from 0.4 to 1.5 about as many; Marquardt's scale, the diagonal of G in the
+place of I, took fewer for the sine with one layer, more with two, and did not always get
+there on the polynomial. Moving the last layer to its minimum at
 each trial (variable projection) fits the sine in 1 and 16 iterations and the others in
 84 to 144, but the squared error alone allows it.
 
@@ -55,7 +57,8 @@ of the Schur complement ``G_ww - G_wb G_bb^+ G_bw`` of the weights w
 (:mod:`skgn.training.evidence`). Here they are exact.
 
 Cost: ``m c N² / 2`` multiplications for G, with c columns of B, and ``N³ / 6`` for each
-factorisation; memory for a few matrices of side N. Hence :data:`MOST_WEIGHTS`.
+factorisation; memory for a few matrices of side N, and for ``Ã_0``, dense. Hence
+:data:`MOST_WEIGHTS`.
 """
 
 from collections.abc import Sequence

@@ -20,7 +20,8 @@ class Proposal:
     Z1_dot : ndarray of shape (m, n_1)
         The change of ``Z_1`` it makes, which is exact.
     slope : float
-        Inner product of gradient and step; negative where the step descends.
+        Inner product of gradient and step; negative where the step descends. Where the
+        step is that of a curve, this and the next one are those of its tangent.
     curvature : float
         ``step' G step`` with the undamped Gauss-Newton matrix G of the objective.
     potential : float
