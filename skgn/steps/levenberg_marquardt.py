@@ -110,7 +110,7 @@ class LevenbergMarquardtStep:
         tangent = here.tangents([direction], [Z1_dot])[0]
         slope = float(gradient @ own)
         potential = -0.5 * slope
-        if damping > self.largest_curvature:
+        if damping > self.largest_curvature > 0:
             root_of_less = self._factor(here, self.largest_curvature)
             potential = 0.5 * float(gradient @ _solve(root_of_less, gradient))
         step = self._accelerated(here, tangent, root)
@@ -148,8 +148,10 @@ class LevenbergMarquardtStep:
         """Do the work that does not depend on the damping."""
         self.network = here.objective.network
         self.matrix = here.gauss_newton_matrix()
-        # a bound of the largest eigenvalue
-        self.largest_curvature = float(np.abs(self.matrix).sum(axis=0).max())
+        # a bound of the largest eigenvalue that is the same in any coordinates
+        unit = self.matrix.diagonal().max()
+        norm = np.linalg.norm(self.matrix / unit) if unit > 0 else 0.0
+        self.largest_curvature = float(norm * unit)
         self.known_spectra = []
         self.prepared = here
 

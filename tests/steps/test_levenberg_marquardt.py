@@ -108,12 +108,38 @@ def test_potential(case, damping):
 
 
 def test_largest_curvature(case):
-    """A bound of the largest eigenvalue, of the order of it."""
+    """A bound of the largest eigenvalue, of the order of it, in any coordinates."""
     step = LevenbergMarquardtStep()
     step.propose(case.evaluation(), 1.0)
     largest = np.linalg.eigvalsh(case.gauss_newton(alpha=0))[-1]
     bound = step.largest_curvature
     assert largest * (1 - 1e-12) <= bound <= np.sqrt(case.theta.size) * largest
+    values = np.linalg.eigvalsh(case.gauss_newton(alpha=0))
+    assert bound == pytest.approx(np.sqrt(np.sum(values**2)))
+
+
+def test_largest_curvature_whose_square_does_not_exist():
+    """It is found all the same."""
+    case = draw_case("squared", ("tanh",), (4,))
+    layers = [case.layers[0], 1e90 * case.layers[1]]
+    far = type(case)(**{**vars(case), "layers": layers})
+    step = LevenbergMarquardtStep()
+    step.propose(far.evaluation(), 1e185)
+    largest = np.linalg.eigvalsh(step.matrix)[-1]
+    assert 1e170 < largest <= step.largest_curvature * (1 + 1e-12) < 1e3 * largest
+
+
+def test_no_curvature_at_all():
+    """Where all rows are wrong and saturated, the step is down the gradient."""
+    case = draw_case("bernoulli", ("tanh",), (4,), K=1, alpha=0.0)
+    layers = [case.layers[0], case.layers[1] * 0 + np.eye(5, 1) * 1000]
+    wrong = {"layers": layers, "targets": np.zeros((9, 1), np.int8)}
+    here = type(case)(**{**vars(case), **wrong}).evaluation()
+    step = LevenbergMarquardtStep()
+    proposal = step.propose(here, 2.0)
+    assert step.largest_curvature == 0
+    assert_allclose(proposal.step, -here.gradient / 2)
+    assert here.gradient.any() and proposal.potential > 0
 
 
 def test_acceleration(smooth, monkeypatch):
