@@ -615,8 +615,6 @@ def test_what_takes_no_collection():
     ensemble = GaussNewtonMLPEnsembleClassifier([{}, {}])
     with refused:
         ensemble.fit(*rows)
-    with refused:
-        ensemble.fit(X, y).predict(rows[0])
     regressor = GaussNewtonMLPRegressor((4,), random_state=0)
     with pytest.raises(ValueError, match="GaussNewtonMLPRegressor needs all samples"):
         regressor.fit(rows[0], divided(X[:, 0]))
@@ -624,7 +622,17 @@ def test_what_takes_no_collection():
         regressor.partial_fit(rows[0], divided(X[:, 0]))
 
 
-@pytest.mark.parametrize("solver", ["sequential", "joint"])
+def test_ensembles_predict_lazily():
+    X, y = multiclass(m=300)
+    model = GaussNewtonMLPEnsembleClassifier([{}, {}], random_state=0).fit(X, y)
+    for name in ("predict", "predict_proba", "predict_log_proba"):
+        method = getattr(model, name)
+        result = method(divided(X))
+        assert isinstance(result, da.Array)
+        assert_array_equal(result.compute(), method(X))
+
+
+@pytest.mark.parametrize("solver", ["sequential", "joint", "levenberg-marquardt"])
 def test_other_solvers_need_all_samples(solver):
     X, y = multiclass(m=300)
     with pytest.raises(ValueError, match=f"solver='{solver}' needs all samples"):
