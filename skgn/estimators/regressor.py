@@ -250,6 +250,8 @@ class GaussNewtonMLPRegressor(RealEstimator, BaseGaussNewtonMLP):
             The estimator, fitted to one more chunk.
         """
         self._partial_fit(X, y, None, sample_weight)
+        if self._posterior is None:
+            self.__dict__.pop("noise_", None)  # of an earlier fit
         return self
 
     @lazy_on_collections

@@ -173,6 +173,18 @@ def test_noise_is_found(noise):
     assert noise == 0.1 or model.noise_ == pytest.approx(noise, rel=0.1)
 
 
+def test_a_stream_has_no_noise():
+    """That of an earlier fit would be one of other weights."""
+    X, y = make_friedman1(200, noise=0.5, random_state=0)
+    model = GaussNewtonMLPRegressor((5,), max_iter=3, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X, y)
+    assert model.noise_ > 0
+    model.partial_fit(X, y)
+    assert not hasattr(model, "noise_")
+
+
 def test_noise_of_several_targets():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(800, 4))
