@@ -27,13 +27,16 @@ dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
 pytest.importorskip("distributed")
 
-pytestmark = pytest.mark.usefixtures("client")
+pytestmark = [
+    pytest.mark.usefixtures("client"),
+    pytest.mark.filterwarnings("ignore:The fit reached max_iter"),
+]
 
 
 def network(hidden=(6,), **parameters):
     """Return a classifier that takes all samples at each iteration."""
     own = {"alpha": 1e-3, "encoding": None, "batch_size": None, "activation": "tanh"}
-    own["tol"] = 0.05
+    own["max_iter"] = 3
     return GaussNewtonMLPClassifier(hidden, random_state=0, **{**own, **parameters})
 
 
@@ -55,13 +58,6 @@ def in_blocks(blocks):
     return da.concatenate(parts, allow_unknown_chunksizes=True)
 
 
-def quiet(model, *args, **kwargs):
-    """Fit, whether it has converged or not."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The fit reached max_iter")
-        return model.fit(*args, **kwargs)
-
-
 def assert_same(own, local, X, tolerance=1e-10):
     """Check that two fits are the same, but for rounding."""
     p, q = own.predict_proba(X), local.predict_proba(X)
@@ -79,11 +75,11 @@ def assert_same(own, local, X, tolerance=1e-10):
 def both(X, y, parts=3, tolerance=1e-10, fit=None, **parameters):
     """Fit arrays, and collections of them; return both."""
     fit = {} if fit is None else fit
-    local = quiet(network(**parameters), X, y, **fit)
+    local = network(**parameters).fit(X, y, **fit)
     spread = {name: divided(value, 2) for name, value in fit.items()}
     if "sample_weight" in fit:
         spread["sample_weight"] = divided(fit["sample_weight"], parts)
-    own = quiet(network(**parameters), divided(X, parts), divided(y, parts), **spread)
+    own = network(**parameters).fit(divided(X, parts), divided(y, parts), **spread)
     assert_same(own, local, X, tolerance)
     return own, local
 
@@ -93,10 +89,9 @@ KINDS = {"binary": binary, "multiclass": multiclass, "multilabel": multilabel}
 OPTIONS = {
     "no hidden layer": {"hidden": ()},
     "two hidden layers": {"hidden": (5, 4)},
-    "float features": {"standardize": False},
-    "threshold": {"cost_threshold": 0.5},
-    "tolerance": {"tol": 1e-4},
-    "max_iter": {"max_iter": 3},
+    "features as they are": {"standardize": False},
+    "threshold": {"cost_threshold": 0.6, "max_iter": 30},
+    "tolerance": {"tol": 0.03, "max_iter": 30},
 }
 
 
@@ -152,8 +147,8 @@ def test_float32():
         900, 8, n_informative=5, flip_y=0.2, n_classes=3, random_state=0
     )
     X = X.astype(np.float32)
-    local = quiet(network(max_iter=15, tol=1e-3), X, y)
-    own = quiet(network(max_iter=15, tol=1e-3), divided(X), divided(y))
+    local = network(max_iter=12).fit(X, y)
+    own = network(max_iter=12).fit(divided(X), divided(y))
     assert own.coefs_[0].dtype == np.float32
     assert own.predict_proba(X).dtype == np.float64
     assert np.abs(own.predict_proba(X) - local.predict_proba(X)).max() < 1e-4
@@ -234,6 +229,19 @@ def test_parts_of_any_size():
     assert_same(
         network().fit(columns, divided(Y).rechunk((100, 1))), network().fit(X, Y), X
     )
+
+
+@pytest.mark.parametrize("batch_size", [None, 60])
+def test_many_parts(batch_size):
+    """More than are added up at a time; one without rows is the first."""
+    X, y = multiclass(m=300)
+    sizes = (0, *[8] * 36, 12)
+    rows = divided(X, 1).rechunk((sizes, 8)), divided(y, 1).rechunk((sizes,))
+    own = network(batch_size=batch_size, max_iter=2).fit(*rows)
+    if batch_size is None:
+        assert_same(own, network(max_iter=2).fit(X, y), X)
+    else:
+        assert own.score(X, y) > 0.5
 
 
 def test_lengths_that_differ():
@@ -335,7 +343,7 @@ def test_validation_samples(weighted):
     fit = {"X_val": X[rest], "y_val": y[rest]}
     if weighted:
         fit["sample_weight_val"] = np.random.default_rng(0).uniform(0, 2, 150)
-    options = {"early_stopping": True, "n_iter_no_change": 2}
+    options = {"early_stopping": True, "n_iter_no_change": 1, "max_iter": 30}
     own, local = both(X[train], y[train], fit=fit, **options)
     here = network(**options).fit(divided(X[train]), divided(y[train]), **fit)
     for model in (own, here):
@@ -385,9 +393,9 @@ def test_warm_start():
     spread = [tuple(map(divided, own)) for own in (first, second)]
 
     def fitted(*several):
-        model = network(warm_start=True, max_iter=4)
+        model = network(warm_start=True)
         for data in several:
-            quiet(model, *data)
+            model.fit(*data)
         return model
 
     local = fitted(first, second)
@@ -416,7 +424,7 @@ def test_verbose(capsys):
     both(X, y, verbose=True)
     lines = capsys.readouterr().out.splitlines()
     half = len(lines) // 2
-    assert half > 5 and len(lines) == 2 * half
+    assert half == 5 and len(lines) == 2 * half
     assert [line[:30] for line in lines[:half]] == [line[:30] for line in lines[half:]]
 
 
@@ -435,20 +443,19 @@ def test_callbacks():
         assert_array_equal(told.predict_proba(X), plain.predict_proba(X))
     short = network().set_callbacks(TimeLimit(1e-9)).fit(*rows)
     assert short.stop_reason_ == "callback" and short.n_iter_ == 1
-    options = {"batch_size": 50, "max_iter": 8}
+    options = {"batch_size": 100, "max_iter": 8}
     stop = ScoreStopping("neg_log_loss", n_iter_no_change=1, tol=0.5)
     ended = network(early_stopping=True, **options).set_callbacks(stop)
     ended.fit(*rows, X_val=X, y_val=y)
     assert ended.stop_reason_ == "callback" and ended.n_iter_ < 8
     monitor = ScoringMonitor(scoring="accuracy")
-    model = network().set_callbacks(monitor).fit(*rows, X_val=None)
-    assert model.n_iter_ > 3
+    assert network().set_callbacks(monitor).fit(*rows).n_iter_ == 3
 
 
-@pytest.mark.parametrize(("batch_size", "call"), [(None, 12), (50, 40)])
+@pytest.mark.parametrize(("batch_size", "call"), [(None, 8), (100, 16)])
 def test_an_interrupt_keeps_the_best_weights(monkeypatch, batch_size, call):
     X, y = multiclass(m=400)
-    model = network(batch_size=batch_size)
+    model = network(batch_size=batch_size, max_iter=6)
     with monkeypatch.context() as patch:
         interrupting(patch, OnWorkers, "sum", call)
         with pytest.raises(KeyboardInterrupt) as error:
@@ -476,8 +483,8 @@ def test_default_fits_are_as_good():
     )
     train, test = slice(0, 3500), slice(3500, None)
     order = np.argsort(y[train], kind="stable")
-    local = GaussNewtonMLPClassifier((30,), random_state=0, max_iter=6)
-    own = GaussNewtonMLPClassifier((30,), random_state=0, max_iter=6)
+    local = GaussNewtonMLPClassifier((30,), random_state=0, max_iter=4)
+    own = GaussNewtonMLPClassifier((30,), random_state=0, max_iter=4)
     local.fit(X[train], y[train])
     own.fit(divided(X[train][order], 5), divided(y[train][order], 5))
     assert own.stop_reason_ == local.stop_reason_ == "schedule"
@@ -489,7 +496,7 @@ def test_default_fits_are_as_good():
 def test_fits_are_repeated_exactly(client):
     """By seed and division; not by who has done the work."""
     X, y = multiclass(m=900)
-    options = {"alpha": "auto", "batch_size": 100, "encoding": "auto", "max_iter": 4}
+    options = {"alpha": "auto", "batch_size": 100, "encoding": "auto", "max_iter": 2}
     rows = divided(X, 4), divided(y, 4)
     first, again = (network(**options).fit(*rows) for _ in range(2))
     assert_array_equal(first.coefs_[0], again.coefs_[0])
@@ -509,7 +516,7 @@ METHODS = ["predict", "predict_proba", "predict_log_proba", "decision_function"]
 @pytest.mark.parametrize("kind", KINDS)
 def test_predictions_are_lazy(kind, method):
     X, y = KINDS[kind](m=300)
-    model = network().fit(divided(X), divided(y))
+    model = network().fit(X, y)
     expected = getattr(model, method)(X)
     computed = []
 

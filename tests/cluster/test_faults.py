@@ -69,7 +69,7 @@ def client(cluster):
 
 
 def network(batch_size=None, **parameters):
-    own = {"alpha": 1e-3, "encoding": None, "max_iter": 4, "early_stopping": True}
+    own = {"alpha": 1e-3, "encoding": None, "max_iter": 3, "early_stopping": True}
     return GaussNewtonMLPClassifier(
         (5,), "tanh", batch_size=batch_size, random_state=0, **{**own, **parameters}
     )
