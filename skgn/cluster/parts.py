@@ -24,19 +24,20 @@ Beside = tuple[NDArray[np.intp], Array]
 
 def encoded(samples: Samples, encoder: Encoder | None, beside: Beside | None) -> Any:
     """Return the columns that the network takes."""
+    X = samples.X
     if encoder is None:
-        return samples.X
+        return X
     means = None
     if encoder.mean_targets:
-        own = [part.encode(samples.X[:, part.column]) for part in encoder.mean_targets]
+        own = [part.encode(X[:, part.column]) for part in encoder.mean_targets]
         means = np.hstack(own)
         if beside is not None:
             index, values = beside
             means[index] = values
-        means = means.astype(samples.X.dtype)
-    elif encoder.is_plain and not any_missing(samples.X):
-        return samples.X
-    return EncodedRows(samples.X, encoder, means)
+        means = means.astype(X.dtype)
+    elif encoder.is_plain and (sparse.issparse(X) or not any_missing(X)):
+        return X
+    return EncodedRows(X, encoder, means)
 
 
 @dataclass(frozen=True)

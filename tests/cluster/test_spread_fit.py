@@ -11,7 +11,8 @@ from scipy import sparse
 from sklearn.datasets import load_digits, make_classification
 from sklearn.metrics import log_loss
 
-from skgn.cluster.fit import SpreadSamples, fit_spread
+from skgn.cluster.fit import SpreadFit, SpreadSamples, fit_spread
+from skgn.cluster.parts import Drawing, together
 from skgn.cluster.spread import InProcess
 from skgn.data.columns import ColumnError
 from skgn.data.samples import Samples
@@ -311,6 +312,22 @@ def test_validation_samples(count):
         assert own.outcome.best == local.outcome.best
 
 
+@pytest.mark.parametrize("encoding", [None, "piecewise"])
+@pytest.mark.parametrize("missing", [False, True])
+def test_sparse_validation_samples_of_dense_ones(encoding, missing):
+    X, y = multiclass(m=500)
+    X = np.where(np.abs(X) < 0.5, 0, X)
+    if missing:
+        X[:20, 1] = np.nan
+    samples, targets = samples_of(X[:350], y[:350])
+    rows, _ = samples_of(sparse.csr_array(X[350:]), y[350:])
+    settings = settings_of(early_stopping=True, encoding=encoding, n_knots=4)
+    local = fit(settings, samples, targets, start(), rows)
+    for held_out in (rows, spread(rows, 3)):
+        own = fit_spread(settings, spread(samples, 2), targets, start(), held_out)
+        assert_same_fit(own, local, targets, X)
+
+
 def test_validation_samples_are_split_off():
     """A share of each part; none is trained on and judged by."""
     X, y = multiclass(m=1000)
@@ -576,16 +593,17 @@ def test_mini_batches_are_drawn_by_the_seed():
 
 @pytest.mark.parametrize("encoding", ["auto", None, "piecewise"])
 def test_a_search(encoding):
-    """For a penalty, and an encoding: that of a local fit on samples as many."""
-    X, y = binary(m=700)
-    samples, targets = samples_of(X, y)
-    settings = settings_of(alpha="auto", encoding=encoding)
-    local = fit(settings, samples, targets, start())
-    own = fit_spread(settings, spread(samples, 3), targets, start())
+    """For a penalty, and an encoding: the same, where all samples come for it."""
+    own, local = compare(*binary(m=700), alpha="auto", encoding=encoding)
     assert own.alpha_path is not None
-    expected, loss = (log_loss(y, probabilities(one, targets, X)) for one in (local, own))
-    assert loss < 1.1 * expected
+    assert_allclose(own.alpha_path["alpha"], local.alpha_path["alpha"])
     assert own.predictor.encoder.has_steps == local.predictor.encoder.has_steps
+
+
+def test_a_penalty_by_the_evidence():
+    """Of few samples, none of which is held out."""
+    own, _ = compare(*binary(m=120), alpha="auto")
+    assert own.alpha_path is None
 
 
 def test_no_sample_comes_where_nothing_is_searched_for(monkeypatch):
@@ -613,24 +631,32 @@ def categories(m=2000, seed=0):
     return X, y, {0: 4, 1: 60}
 
 
-def test_categories():
-    """A few of them, the same fit; of many there are mean targets, of a sample."""
+@pytest.mark.parametrize("columns", [[0, 2], [0, 1, 2]])
+def test_categories(columns):
+    """Beside many of them, there are mean targets; here all samples come for these."""
     X, y, counts = categories()
-    for columns in ([0, 2], [0, 1, 2]):
-        own_counts = {j: counts[c] for j, c in enumerate(columns) if c in counts}
-        samples, targets = samples_of(X[:, columns], y, categories=own_counts)
-        settings = settings_of()
-        local = fit(settings, samples, targets, start())
-        own = fit_spread(settings, spread(samples, 3), targets, start())
-        if len(columns) == 2:
-            assert_same_fit(own, local, targets, X[:, columns])
-        encoder = own.predictor.encoder
-        assert len(encoder.mean_targets) == len(columns) - 2
-        losses = [
-            log_loss(y, probabilities(fitted, targets, X[:, columns]))
-            for fitted in (own, local)
-        ]
-        assert losses[0] < 1.05 * losses[1]
+    own_counts = {j: counts[c] for j, c in enumerate(columns) if c in counts}
+    samples, targets = samples_of(X[:, columns], y, categories=own_counts)
+    local = fit(settings_of(), samples, targets, start())
+    own = fit_spread(settings_of(), spread(samples, 3), targets, start())
+    assert_same_fit(own, local, targets, X[:, columns])
+    assert len(own.predictor.encoder.mean_targets) == len(columns) - 2
+
+
+def test_mean_targets_of_a_sample(monkeypatch):
+    """Where not all samples come: better than a fit to those that do, or without."""
+    X, y, counts = categories()
+    train, test = slice(0, 1400), slice(1400, None)
+    samples, targets = samples_of(X[train], y[train], categories=counts)
+    parts = spread(samples, 3)
+    monkeypatch.setattr(SpreadFit, "sampling", Drawing(0.5, 0))
+    some = fit(settings_of(), together(parts.drawn(Drawing(0.5, 0))), targets, start())
+    own = fit_spread(settings_of(), parts, targets, start())
+    losses = [
+        log_loss(y[test], probabilities(one, targets, X[test])) for one in (own, some)
+    ]
+    assert losses[0] < losses[1]
+    assert len(own.predictor.encoder.mean_targets) == 1
 
 
 def test_all_mean_targets_are_by_other_samples(monkeypatch):
