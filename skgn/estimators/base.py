@@ -23,6 +23,7 @@ from skgn.data.samples import Samples, as_csr_array
 from skgn.estimators.reading import (
     TableEstimator,
     checked,
+    collections,
     is_collection,
     named_columns,
     read_attributes,
@@ -191,15 +192,15 @@ class BaseGaussNewtonMLP(TableEstimator):
         validation: tuple[Any, Any, Any],
     ) -> tuple[Any, AnyTargets, Any, Reader]:
         """Read dask collections; see :meth:`_read`. Their samples stay where they are."""
-        # only here: dask is not needed but for its collections
-        from skgn.estimators.collections import read_collections, read_held_out
-
-        samples, targets, table = read_collections(
+        dask = collections()
+        samples, targets, table = dask.read_collections(
             self, reader, table, X, y, sample_weight
         )
         if any(map(is_collection, validation)) and self._is_validated(*validation):
             dtype = samples.like.X.dtype
-            held_out = read_held_out(self, reader, table, targets, dtype, *validation)
+            held_out = dask.read_held_out(
+                self, reader, table, targets, dtype, *validation
+            )
         else:
             held_out = self._validation_samples(
                 reader, table, samples.like, targets, *validation

@@ -9,7 +9,7 @@ from sklearn.utils.metaestimators import available_if
 from skgn._compat import StrOptions, fit_context
 from skgn.estimators.base import BaseGaussNewtonMLP
 from skgn.estimators.labels import LabelEstimator
-from skgn.estimators.reading import is_collection, lazy_on_collections
+from skgn.estimators.reading import collections, is_collection, lazy_on_collections
 from skgn.estimators.targets import (
     AnyTargets,
     announced,
@@ -609,12 +609,11 @@ class GaussNewtonMLPClassifier(LabelEstimator, BaseGaussNewtonMLP):
         """
         if not is_collection(X):
             return super().score(X, y, sample_weight)
-        # only here: they take as long to import as this package
+        # only here: its package takes as long to import as this one
         from sklearn.metrics import accuracy_score
 
-        from skgn.estimators.collections import computed
-
-        y, labels, weights = computed(y, self.predict(X), sample_weight)
+        own = y, self.predict(X), sample_weight
+        y, labels, weights = collections().computed(*own)
         return accuracy_score(y, labels, sample_weight=weights)
 
     def _chunk_targets(

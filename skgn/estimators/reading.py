@@ -205,6 +205,24 @@ def is_collection(X: Any) -> bool:
     return hasattr(type(X), "__dask_graph__")
 
 
+def collections() -> Any:
+    """Return the module on dask collections, which alone needs dask.
+
+    Raises
+    ------
+    ImportError
+        If it is not there.
+    """
+    try:
+        from skgn.estimators import collections
+    except ImportError as error:
+        raise ImportError(
+            "Got a dask collection, which takes dask and distributed. Install them with "
+            'pip install "skgn[dask]".'
+        ) from error
+    return collections
+
+
 def lazy_on_collections(method: Callable[..., Any]) -> Callable[..., Any]:
     """Let a method that predicts return a dask array for a dask collection."""
 
@@ -212,11 +230,8 @@ def lazy_on_collections(method: Callable[..., Any]) -> Callable[..., Any]:
     def predict(self: Any, X: Any, *options: Any, **more: Any) -> Any:
         if not is_collection(X):
             return method(self, X, *options, **more)
-        # only here: dask is not needed but for its collections
-        from skgn.estimators.collections import predicted_lazily
-
         check_is_fitted(self)
-        return predicted_lazily(method, self, X, *options, **more)
+        return collections().predicted_lazily(method, self, X, *options, **more)
 
     return predict
 

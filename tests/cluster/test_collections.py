@@ -19,13 +19,13 @@ from skgn import (
 )
 from skgn._compat import has_callbacks
 from skgn.callbacks import ScoreStopping, TimeLimit
-from skgn.cluster.workers import OnWorkers
 from tests.problems import binary, multiclass, multilabel
 from tests.spies import interrupting, spy
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
 pytest.importorskip("distributed")
+OnWorkers = pytest.importorskip("skgn.cluster.workers").OnWorkers
 
 pytestmark = [
     pytest.mark.usefixtures("client"),

@@ -7,6 +7,7 @@ round; `pytest -s` shows where.
 
 import os
 import signal
+import threading
 import time
 import warnings
 
@@ -15,12 +16,12 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from skgn import GaussNewtonMLPClassifier
-from skgn.cluster.workers import OnWorkers
 from tests.problems import multiclass
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
 distributed = pytest.importorskip("distributed")
+workers = pytest.importorskip("skgn.cluster.workers")
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
 
@@ -97,7 +98,7 @@ def undisturbed(cluster):
 
 def at_round(monkeypatch, kind, number, act):
     """Do something once the tasks of a round are on their way; return when it was."""
-    original, seen = OnWorkers._asked, []
+    original, seen = workers.OnWorkers._asked, []
 
     def asked(self, function, own=()):
         futures = original(self, function, own)
@@ -109,7 +110,7 @@ def at_round(monkeypatch, kind, number, act):
             act()
         return futures
 
-    monkeypatch.setattr(OnWorkers, "_asked", asked)
+    monkeypatch.setattr(workers.OnWorkers, "_asked", asked)
     return seen
 
 
@@ -192,6 +193,35 @@ def test_a_slow_worker(monkeypatch, cluster, client, undisturbed):
     at_round(monkeypatch, "Model", 2, delay)
     assert_array_equal(fitted().predict_proba(X), undisturbed[None])
     assert others
+
+
+@pytest.mark.parametrize("batch_size", [None, 200])
+def test_a_signal(monkeypatch, client, batch_size):
+    """Ctrl-C while the client waits: the best weights stay, and the cluster works on."""
+    timers = []
+
+    def interrupt():
+        timers.append(threading.Timer(0.02, signal.raise_signal, [signal.SIGINT]))
+        timers[0].start()
+
+    # so long a round that the signal falls into it
+    monkeypatch.setattr(workers, "_answer", _slow_answer)
+    kind, number = ("Model", 3) if batch_size is None else ("Batch", 12)
+    at_round(monkeypatch, kind, number, interrupt)
+    model = network(batch_size, n_iter_no_change=np.inf, early_stopping=False)
+    rows = [da.from_array(A, chunks=(300, *A.shape[1:])) for A in (X, Y)]
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(*rows)
+    assert len(timers) == 1
+    assert model.stop_reason_ == "interrupted"
+    assert 0 < model.n_iter_ < 3
+    assert np.isfinite(model.predict_proba(X)).all()
+    assert client.submit(abs, -1).result() == 1
+
+
+def _slow_answer(part, function, *own):
+    time.sleep(0.05)
+    return function(part, *own)
 
 
 def test_an_error_on_a_worker_is_that_of_a_local_fit(client):

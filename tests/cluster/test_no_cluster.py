@@ -51,6 +51,22 @@ def test_predictions_need_no_client():
     assert model.score(*ROWS) == model.score(X, Y)
 
 
+def test_dask_without_distributed():
+    """What is missing is named, and how to get it."""
+    code = (
+        "import sys; sys.modules['distributed'] = None; import numpy as np; "
+        "import dask.array as da; from skgn import GaussNewtonMLPClassifier as C\n"
+        "X = np.random.default_rng(0).normal(size=(40, 2)); y = np.arange(40) % 2\n"
+        "model = C((2,), alpha=1).fit(X, y); A = da.from_array(X)\n"
+        "for call in (lambda: model.predict(A), lambda: model.fit(A, A[:, 0])):\n"
+        "    try: call()\n"
+        "    except ImportError as error: assert 'skgn[dask]' in str(error)\n"
+        "    else: sys.exit('no error')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_local_fit_does_not_load_dask():
     code = (
         "import sys, numpy as np; from skgn import GaussNewtonMLPClassifier as C; "
