@@ -20,7 +20,12 @@ from sklearn.utils.validation import check_is_fitted
 from skgn._compat import StrOptions, fit_context
 from skgn.data.samples import Samples, as_csr_array
 from skgn.estimators.base import BaseGaussNewtonMLP
-from skgn.estimators.reading import checked, lazy_on_collections
+from skgn.estimators.reading import (
+    checked,
+    collections,
+    is_collection,
+    lazy_on_collections,
+)
 from skgn.estimators.real_targets import LOGARITHMIC, LOSSES, RealTargets, valid
 from skgn.estimators.reals import RealEstimator
 from skgn.fitting.fitted import Fitted
@@ -305,6 +310,33 @@ class GaussNewtonMLPRegressor(RealEstimator, BaseGaussNewtonMLP):
             variance[rows] = np.einsum("ij,ji->i", features, covered)
         std = np.sqrt(1 + variance)
         return (std if self._targets.is_single else std[:, None]) * self.noise_
+
+    def score(self, X, y, sample_weight=None):
+        """Return the coefficient of determination of predictions.
+
+        Parameters
+        ----------
+        X : {array-like, data frame, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Their weights.
+
+        Returns
+        -------
+        score : float
+            :math:`R^2`, the mean over the outputs. Of a dask collection, too, targets
+            alone come from the workers.
+        """
+        if not is_collection(X):
+            return super().score(X, y, sample_weight)
+        # only here: its package takes as long to import as this one
+        from sklearn.metrics import r2_score
+
+        own = y, self.predict(X), sample_weight
+        y, predicted, weights = collections().computed(*own)
+        return r2_score(y, predicted, sample_weight=weights)
 
     @property
     def coefs_(self) -> tuple[Array, ...]:

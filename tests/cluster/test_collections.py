@@ -577,6 +577,9 @@ def test_regressors_predict_lazily():
     X, _ = multiclass(m=300)
     model = GaussNewtonMLPRegressor((4,), random_state=0).fit(X, X[:, 0])
     assert_array_equal(model.predict(divided(X)).compute(), model.predict(X))
+    parts = in_blocks([X[:100], X[100:]])
+    own = model.score(parts, in_blocks([X[:100, 0], X[100:, 0]]))
+    assert own == pytest.approx(model.score(X, X[:, 0]), rel=1e-12)
     with pytest.raises(ValueError, match="one array only"):
         model.predict(divided(X), return_std=True)
 
