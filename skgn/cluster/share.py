@@ -29,7 +29,7 @@ from skgn.linalg.products import row_chunks, weighted_gram
 from skgn.linalg.scratch import scratch
 from skgn.model.evaluation import Evaluation
 from skgn.model.losses import Loss
-from skgn.model.network import Network, Trace
+from skgn.model.network import Network
 from skgn.model.objective import Objective
 from skgn.typing import Array
 
@@ -92,13 +92,12 @@ class Share:
 
         Of each block, what it was evaluated to is good until the next one.
         """
-        spare: list[Trace] = []
-        buffers: dict[str, Array] = {}
+        dtype = self.row_weights.dtype
         for rows in row_chunks(len(self.row_weights), max(network.widths[1:])):
             weights = self.row_weights[rows]
-            if spare and len(spare[0].Z[0]) != len(weights):
-                spare.clear()
-                buffers.clear()
+            m = len(weights)
+            trace = network.new_trace(m, dtype, slopes=True, passing=True)
+            delta = scratch("delta", (m, network.widths[1]), dtype)
             yield Objective(
                 network,
                 loss,
@@ -106,8 +105,8 @@ class Share:
                 self.targets[rows],
                 weights,
                 0.0,
-                spare,
-                buffers,
+                [trace],
+                {"delta": delta},
             )
 
 
@@ -128,7 +127,6 @@ class Point:
             add(sums, {"cost": here.cost, "gradient": here.gradient})
             if self.factors:
                 add(sums, factors(here))
-            block.recycle(here)
         return sums
 
 
@@ -170,7 +168,6 @@ class PlainFactors:
                 for l, tilde in enumerate(here.trace.hidden, start=2)
             }
             add(sums, own or {"S1": block.inputs.gram(weights)})
-            block.recycle(here)
         return sums
 
 
@@ -191,7 +188,6 @@ class SampledFactors:
             here = block.evaluate(self.theta)
             grams = here.sampled_output_grams(state)
             add(sums, {f"G{l}": own for l, own in enumerate(grams, start=1)})
-            block.recycle(here)
         return sums
 
 
@@ -227,7 +223,6 @@ class Batch:
                 grams = here.sampled_output_grams(state)
                 own = {f"G{l}": gamma for l, gamma in enumerate(grams, start=1)}
                 add(sums, {**input_factors(here), **own})
-            block.recycle(here)
         return sums
 
 
@@ -252,7 +247,6 @@ class Model:
             ]
             tangents = here.tangents(self.directions, changes)
             add(sums, {"model": here.gauss_newton(tangents)})
-            block.recycle(here)
         return sums
 
 
@@ -302,7 +296,6 @@ class Judgement:
             score = self.loss.score(Z, block.targets, weights / total)
             own = {"loss": float(weights @ losses), "score": total * score}
             add(sums, {**own, "total": total})
-            block.recycle(here)
         return sums
 
 

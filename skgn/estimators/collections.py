@@ -444,9 +444,7 @@ def _merged_labels(facts: list[Facts]) -> tuple[NDArray[Any], Array]:
         raise ValueError("y must be of the same kind and width in all partitions.")
     if own[0][0].ndim == 2:
         width = own[0][0].shape[1]
-        return np.vstack([np.zeros((1, width), int), np.ones((1, width), int)]), np.ones(
-            2
-        )
+        return np.repeat([[0], [1]], width, axis=1), np.ones(2)
     kinds = {"string" if labels.dtype.kind in "UO" else "number" for labels, _ in own}
     if len(kinds) > 1:
         raise ValueError("y has strings in some partitions and numbers in others.")

@@ -135,13 +135,27 @@ class Network:
         layers[-1][0] = intercepts
         return layers
 
-    def new_trace(self, m: int, dtype: Any, slopes: bool = False) -> Trace:
-        """Allocate the arrays of a forward pass over `m` rows."""
-        Z = [np.empty((m, n), dtype) for n in self.widths[1:]]
-        hidden = [np.empty((m, 1 + n), dtype) for n in self.widths[1:-1]]
+    def new_trace(
+        self, m: int, dtype: Any, slopes: bool = False, passing: bool = False
+    ) -> Trace:
+        """Allocate the arrays of a forward pass over `m` rows.
+
+        Those of a `passing` one are good until the next passing one is asked for.
+        """
+
+        def empty(name: str, l: int, n: int) -> Array:
+            shape = m, n
+            return (
+                scratch(f"{name}{l}", shape, dtype) if passing else np.empty(shape, dtype)
+            )
+
+        widths = list(enumerate(self.widths[1:]))
+        Z = [empty("Z", l, n) for l, n in widths]
+        hidden = [empty("hidden", l, 1 + n) for l, n in widths[:-1]]
         for tilde in hidden:
             tilde[:, 0] = 1
-        return Trace(Z, hidden, [np.empty_like(Z_l) for Z_l in Z[:-1]] if slopes else [])
+        own = [empty("slope", l, n) for l, n in widths[:-1]] if slopes else []
+        return Trace(Z, hidden, own)
 
     def chunks(self, m: int) -> Iterator[slice]:
         """Yield slices of rows to work on at a time."""
