@@ -17,6 +17,7 @@ from time import perf_counter
 from typing import Any
 from uuid import uuid4
 
+import dask
 import numpy as np
 from distributed import Client, Future
 
@@ -30,6 +31,9 @@ FAN_IN = 16
 #: Parts that get a question each with their own task, at most. A task for the question
 #: takes another 10 to 20 ms.
 FEW = 8
+
+#: What is sent is as large as the weights of a network, which is no mistake of the user.
+UNWARNED = {"distributed.admin.large-graph-warning-threshold": "10 GiB"}
 
 log = logging.getLogger("skgn.cluster")
 
@@ -132,15 +136,16 @@ class OnWorkers:
     ) -> list[Future[Any]]:
         name = type(function).__name__.lower()
         question: Any = function
-        if len(parts) > FEW:  # each worker gets it once
-            key = _name(name)
-            question = self.client.submit(_as_it_is, function, pure=False, key=key)
-        several = [list(parts), [question] * len(parts)]
-        if own:
-            several.append(list(own))
-        futures: list[Future[Any]] = self.client.map(
-            _answer, *several, pure=False, key=_name(f"{name}-of-part")
-        )
+        with dask.config.set(UNWARNED):
+            if len(parts) > FEW:  # each worker gets it once
+                key = _name(name)
+                question = self.client.submit(_as_it_is, function, pure=False, key=key)
+            several = [list(parts), [question] * len(parts)]
+            if own:
+                several.append(list(own))
+            futures: list[Future[Any]] = self.client.map(
+                _answer, *several, pure=False, key=_name(f"{name}-of-part")
+            )
         return futures
 
     def _gathered(

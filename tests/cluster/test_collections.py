@@ -190,6 +190,14 @@ def in_blocks_sparse(blocks):
     return da.concatenate(parts, allow_unknown_chunksizes=True)
 
 
+def test_a_large_network():
+    """Its weights go to the workers without a warning of dask; more than 10 MB."""
+    X = sparse.random(200, 5000, 0.01, "csr", random_state=0)
+    parts = in_blocks_sparse([X[:100], X[100:]])
+    own = network((300,), max_iter=2).fit(parts, divided(np.arange(200) % 2, 2))
+    assert sum(V.nbytes for V in own.coefs_) > 1e7
+
+
 def test_sparse_and_dense_parts():
     X, y = binary(m=200)
     mixed = in_blocks([X[:100], X[100:]]).map_blocks(
