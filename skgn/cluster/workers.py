@@ -136,6 +136,8 @@ class OnWorkers:
     ) -> list[Future[Any]]:
         name = type(function).__name__.lower()
         question: Any = function
+        copies = len(parts) if len(parts) <= FEW else 1
+        self.traffic.sent += copies * _bytes(vars(function))
         with dask.config.set(UNWARNED):
             if len(parts) > FEW:  # each worker gets it once
                 key = _name(name)
@@ -158,7 +160,6 @@ class OnWorkers:
         own = self.traffic
         seconds = perf_counter() - start
         own.rounds += 1
-        own.sent += _bytes(vars(function))
         own.received += _bytes(results)
         own.seconds += seconds
         name = type(function).__name__
