@@ -201,7 +201,7 @@ def test_a_signal(monkeypatch, client, batch_size):
     timers = []
 
     def interrupt():
-        timers.append(threading.Timer(0.02, signal.raise_signal, [signal.SIGINT]))
+        timers.append(threading.Timer(0.01, signal.raise_signal, [signal.SIGINT]))
         timers[0].start()
 
     # so long a fit that the signal falls into it, and so long a round
@@ -209,7 +209,7 @@ def test_a_signal(monkeypatch, client, batch_size):
     kind, number = ("Model", 3) if batch_size is None else ("Batch", 12)
     at_round(monkeypatch, kind, number, interrupt)
     model = network(batch_size, early_stopping=False, max_iter=99, tol=0.0)
-    rows = [da.from_array(A, chunks=(300, *A.shape[1:])) for A in (X, Y)]
+    rows = [da.from_array(A, chunks=(750, *A.shape[1:])) for A in (X, Y)]
     with pytest.raises(KeyboardInterrupt):
         model.fit(*rows)
     assert len(timers) == 1
@@ -220,7 +220,7 @@ def test_a_signal(monkeypatch, client, batch_size):
 
 
 def _slow_answer(part, function, *own):
-    time.sleep(0.05)
+    time.sleep(0.02)
     return function(part, *own)
 
 
