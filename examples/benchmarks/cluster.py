@@ -2,11 +2,12 @@
 
     python examples/benchmarks/cluster.py [--only PART...] [--quick]
 
-Parts: compute (one thread, in this process: microseconds of a row), rounds (milliseconds
-of a round), runs (fits of 100,000 to 2,000,000 rows beside what the model says), cpu (the
-processor time of all processes beside a local fit), parquet (wall time from files, and
-the memory of the client). One BLAS thread for each process. The results go to
-cluster.json; --report prints them alone.
+Parts: accuracy (mini-batches of 1, 4 and 16 shares, simulated in this process, beside
+local fits; data sets of SKGN_DATA), compute (one thread, in this process: microseconds of
+a row), rounds (milliseconds of a round), runs (fits of 100,000 to 2,000,000 rows beside
+what the model says), cpu (the processor time of all processes beside a local fit),
+parquet (wall time from files, and the memory of the client). One BLAS thread for each
+process. The results go to cluster.json; --report prints them alone.
 """
 
 import argparse
@@ -26,10 +27,16 @@ from distributed import Client, LocalCluster, wait
 from tools import median
 
 from skgn import GaussNewtonMLPClassifier
+from skgn._threads import one_thread
+from skgn.cluster.fit import SpreadSamples, fit_spread
 from skgn.cluster.problem import ROUNDS_PER_EPOCH
 from skgn.cluster.share import Batch, Model, Point, Share
+from skgn.cluster.spread import InProcess
 from skgn.cluster.workers import OnWorkers
 from skgn.data.inputs import DenseInputs
+from skgn.data.samples import Samples
+from skgn.estimators.targets import learned
+from skgn.fitting.fit import Start
 from skgn.model.losses import Bernoulli, Multinomial
 from skgn.model.network import Network
 from skgn.steps.kronecker import MAX_AGE
@@ -271,6 +278,7 @@ def _fit_files_here(folder, parameters):
 
 
 def _fit_files_there(folder, parameters, address):
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # no memory so far
     with Client(address):
         sleep(1)
         before = _largest_memory()
@@ -284,6 +292,72 @@ def _fit_files_there(folder, parameters, address):
         "client, MB": largest,
         "of it before, MB": before,
     }
+
+
+#: Data sets of the accuracy, rows that are taken of them, splits, and runs of each.
+ACCURACY = {"letter": (20_000, 5, 3), "jannis_30k": (30_000, 3, 1)}
+ACCURACY |= {"covertype_93k": (60_000, 2, 2)}
+
+
+def accuracy(quick):
+    """Test log-loss of mini-batches of shares, sorted by class, beside local fits."""
+    found = []
+    for name, (limit, splits, runs) in ACCURACY.items():
+        file = Path(os.environ.get("SKGN_DATA", ".")) / f"{name}.npz"
+        if not file.exists():
+            print(f"{file} is missing")
+            continue
+        data = np.load(file, allow_pickle=True)
+        X, y = data["X"].astype(np.float32), np.unique(data["y"], return_inverse=True)[1]
+        for encoding in (None, "auto"):
+            splits_there = range(1 if quick else splits)
+            table = [
+                _losses(X, y, 2_000 if quick else limit, split, runs, encoding)
+                for split in splits_there
+            ]
+            local = np.array([own["local"] for own in table])
+            row = {"data": name, "encoding": str(encoding), "local": float(local.mean())}
+            for shares in (1, 4, 16):
+                ratios = np.array([own[shares] for own in table]) / local
+                row[f"{shares} shares / local"] = float(ratios.mean())
+            found.append(row)
+    return found
+
+
+def _losses(X, y, limit, split, runs, encoding):
+    """Return the mean log-loss of test rows, of local fits and of 1, 4, 16 shares."""
+    order = np.random.RandomState(split).permutation(len(y))[:limit]
+    train, test = np.split(order, [len(order) * 3 // 4])
+    found = {name: [] for name in ("local", 1, 4, 16)}
+    for run in range(runs):
+        seed = split + 100 * run
+        own = GaussNewtonMLPClassifier(encoding=encoding, random_state=seed)
+        fitted_here = own.fit(X[train], y[train])
+        local = fitted_here.predict_log_proba(X[test])
+        found["local"].append(-local[np.arange(len(test)), y[test]].mean())
+        for shares in (1, 4, 16):
+            log_proba = _of_shares(own, X[train], y[train], shares, seed)(X[test])
+            found[shares].append(-log_proba[np.arange(len(test)), y[test]].mean())
+    return {name: np.mean(losses) for name, losses in found.items()}
+
+
+def _of_shares(estimator, X, y, shares, seed, parts=16):
+    """Fit to parts in this process, sorted by class; return what predicts."""
+    order = np.argsort(y, kind="stable")
+    targets, values, weights = learned(y[order], np.ones(len(y)), None)
+    samples = Samples(X[order], y[order], weights).with_targets(values, weights)
+    pieces = [samples.take(own) for own in np.array_split(np.arange(len(y)), parts)]
+    none = samples.take(np.arange(0))
+    spread = SpreadSamples(InProcess(pieces, shares), none, parts, len(y))
+    start = Start(np.random.RandomState(seed))
+    with one_thread():
+        fit = fit_spread(estimator._settings(), spread, targets, start)
+
+    def predict(rows):
+        Z = fit.predictor.outputs(rows)
+        return targets.loss.log_prediction(Z if Z.shape[1] > 1 else np.hstack([-Z, Z]))
+
+    return predict
 
 
 def _largest_memory():
@@ -309,6 +383,7 @@ def _send(call, sender):
 
 
 PARTS = {
+    "accuracy": accuracy,
     "compute": compute,
     "rounds": rounds,
     "runs": runs,
