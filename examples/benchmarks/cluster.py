@@ -17,6 +17,7 @@ import os
 import tempfile
 from functools import partial
 from pathlib import Path
+from statistics import median
 from time import perf_counter, process_time, sleep
 
 import dask.array as da
@@ -24,7 +25,6 @@ import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 from distributed import Client, LocalCluster, wait
-from tools import median
 
 from skgn import GaussNewtonMLPClassifier
 from skgn._threads import one_thread
