@@ -35,6 +35,7 @@ OF_A_NETWORK = [LossCurveDisplay, AlphaPathDisplay, EncodingDisplay]
 
 @pytest.fixture(autouse=True)
 def closed_figures():
+    plt.close("all")
     yield
     plt.close("all")
 

@@ -691,7 +691,10 @@ def test_around_it():
 def test_display(fitted):
     """It speaks of losses, not of log-losses."""
     pytest.importorskip("matplotlib").use("Agg")
+    from matplotlib import pyplot
+
     model, _, _ = fitted
     drawn = MembersDisplay.from_estimator(model)
+    pyplot.close(drawn.figure_)
     texts = [text.get_text() for text in drawn.texts_]
     assert texts == [f"loss {loss:.3g}" for loss in model.selection_["loss"]]

@@ -217,5 +217,6 @@ def test_why_there_is_no_alpha_path():
     pytest.importorskip("matplotlib")
     X, y = multiclass(100)
     net = GaussNewtonMLPClassifier((2,), **SOLVER).fit(X, y)
+    pytest.importorskip("matplotlib")
     with pytest.raises(ValueError, match="the evidence alone"):
         AlphaPathDisplay.from_estimator(net)
