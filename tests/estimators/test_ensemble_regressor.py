@@ -691,8 +691,7 @@ def test_around_it():
 def test_display(fitted):
     """It speaks of losses, not of log-losses."""
     pytest.importorskip("matplotlib").use("Agg")
-    from matplotlib import pyplot
-
+    pyplot = pytest.importorskip("matplotlib.pyplot")
     model, _, _ = fitted
     drawn = MembersDisplay.from_estimator(model)
     pyplot.close(drawn.figure_)
