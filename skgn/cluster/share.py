@@ -17,7 +17,7 @@ products with ``Ã_0`` more than a local iteration, in cache, and saves the traf
 traces of all rows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,20 +134,25 @@ def input_factors(here: Evaluation) -> Sums:
     """Return the sums of the layers' input factors."""
     objective = here.objective
     weights = objective.row_weights * objective.loss.trace(here.pointwise)
-    sums: Sums = {"total": float(weights.sum())}
-    for l, tilde in enumerate(here.trace.hidden, start=2):
-        sums[f"S{l}"] = weighted_gram(tilde, weights)
+    return {"total": float(weights.sum()), **input_grams(here, weights)}
+
+
+def input_grams(here: Evaluation, weights: Array) -> Sums:
+    """Return ``S_2 .. S_L`` of weighted rows, or ``S_1`` where there are no others."""
     if not here.trace.hidden:
-        sums["S1"] = objective.inputs.gram(weights)
-    return sums
+        return {"S1": here.objective.inputs.gram(weights)}
+    hidden = enumerate(here.trace.hidden, start=2)
+    return {f"S{l}": weighted_gram(tilde, weights) for l, tilde in hidden}
+
+
+def output_grams(grams: Sequence[Array]) -> Sums:
+    """Return ``Γ_1 .. Γ_L`` by their names."""
+    return {f"G{l}": gamma for l, gamma in enumerate(grams, start=1)}
 
 
 def factors(here: Evaluation) -> Sums:
     """Return the sums of the layers' factors."""
-    sums = input_factors(here)
-    for l, gamma in enumerate(here.output_grams(), start=1):
-        sums[f"G{l}"] = gamma
-    return sums
+    return {**input_factors(here), **output_grams(here.output_grams())}
 
 
 @dataclass(frozen=True)
@@ -162,12 +167,7 @@ class PlainFactors:
         """Return the sums of a share."""
         sums: Sums = {}
         for block in share.blocks(self.network, self.loss):
-            here, weights = block.evaluate(self.theta), block.row_weights
-            own = {
-                f"S{l}": weighted_gram(tilde, weights)
-                for l, tilde in enumerate(here.trace.hidden, start=2)
-            }
-            add(sums, own or {"S1": block.inputs.gram(weights)})
+            add(sums, input_grams(block.evaluate(self.theta), block.row_weights))
         return sums
 
 
@@ -186,8 +186,7 @@ class SampledFactors:
         sums: Sums = {}
         for block in share.blocks(self.network, self.loss):
             here = block.evaluate(self.theta)
-            grams = here.sampled_output_grams(state)
-            add(sums, {f"G{l}": own for l, own in enumerate(grams, start=1)})
+            add(sums, output_grams(here.sampled_output_grams(state)))
         return sums
 
 
@@ -220,9 +219,8 @@ class Batch:
             here = block.evaluate(self.theta)
             add(sums, {"cost": here.cost, "gradient": here.gradient})
             if state is not None:
-                grams = here.sampled_output_grams(state)
-                own = {f"G{l}": gamma for l, gamma in enumerate(grams, start=1)}
-                add(sums, {**input_factors(here), **own})
+                sampled = output_grams(here.sampled_output_grams(state))
+                add(sums, {**input_factors(here), **sampled})
         return sums
 
 

@@ -98,19 +98,11 @@ class Category:
     with_means: bool
 
     @classmethod
-    def of(
-        cls, column: int, codes: Array, weights: Array, count: int, with_means: bool
-    ) -> Category:
-        """Learn from the codes of rows, of which there are up to `count`.
+    def of(cls, column: int, totals: Array, with_means: bool) -> Category:
+        """Learn from the weights of K categories, the unknown and the missing.
 
         Of many categories there may be mean targets, too.
         """
-        totals = np.bincount(row_of(codes, count), weights, count + 2)
-        return cls.of_totals(column, totals.astype(np.float64), with_means)
-
-    @classmethod
-    def of_totals(cls, column: int, totals: Array, with_means: bool) -> Category:
-        """Learn from the weights of K categories, the unknown and the missing."""
         count = len(totals) - 2
         seen = np.flatnonzero(totals[:count])
         many = len(seen) > MANY
@@ -166,8 +158,8 @@ class RawColumns:
     ) -> RawColumns:
         """Learn from rows; see :meth:`Encoder.of`."""
         mean, weights, missing = means(X, row_weights)
-        totals: dict[int, Any] = {
-            j: np.bincount(row_of(X[:, j], count), row_weights, count + 2)
+        totals = {
+            j: totals_of(X[:, j], row_weights, count)
             for j, count in (n_categories or {}).items()
         }
         return cls(mean, weights, missing, totals)
@@ -194,7 +186,7 @@ class RawColumns:
         n = len(self.mean)
         numbers = np.setdiff1d(np.arange(n), list(self.totals))
         own = tuple(
-            Category.of_totals(j, totals, with_means) for j, totals in self.totals.items()
+            Category.of(j, totals, with_means) for j, totals in self.totals.items()
         )
         knots = tuple(np.empty(0) for _ in range(n))
         return Encoder(self.mean, knots, numbers[self.missing[numbers]], own)
@@ -548,6 +540,12 @@ def row_of(codes: Array, count: int) -> NDArray[np.intp]:
     index = np.where(missing, count + 1, codes).astype(np.intp)
     index[(index < 0) | ((index >= count) & ~missing)] = count
     return index
+
+
+def totals_of(codes: Array, row_weights: Array, count: int) -> Array:
+    """Return the weights of `count` categories, the unknown and the missing."""
+    totals = np.bincount(row_of(codes, count), row_weights, count + 2)
+    return totals.astype(np.float64)
 
 
 @np.errstate(over="ignore")  # of numbers that are too large for a fit

@@ -153,9 +153,7 @@ class BaseGaussNewtonMLP(TableEstimator):
         reader = clone(self)  # which takes note of the columns
         spread = any(map(is_collection, (X, y, sample_weight, *validation)))
         read, train = (self._read_spread, _fit_spread) if spread else (self._read, fit)
-        table = None if spread else self._table_for(X, earlier)
-        if spread and earlier is not None:
-            table = self._table
+        table = self._table_for(X, earlier)
         with one_thread(), named_columns(reader):
             samples, targets, held_out, table = read(
                 reader, table, X, y, sample_weight, validation
@@ -282,7 +280,7 @@ class BaseGaussNewtonMLP(TableEstimator):
             except np.linalg.LinAlgError as error:
                 raise ValueError(overflow(settings)) from error
         if fitted is None:
-            self._advise("chunk", settings, samples.X.dtype, len(samples.weights))
+            self._advise("chunk", settings, samples.dtype, samples.shape[0])
         else:
             self._take(self._attributes(fitted, targets, reader, table))
 
@@ -318,8 +316,13 @@ class BaseGaussNewtonMLP(TableEstimator):
         self._fitted = replace(self._fitted, stream=None)
         return self
 
-    def _table_for(self, X: Any, earlier: Fitted | None) -> Reader:
-        """Return how X is read: as it was in an earlier fit that is gone on with."""
+    def _table_for(self, X: Any, earlier: Fitted | None) -> Reader | None:
+        """Return how X is read: as it was in an earlier fit that is gone on with.
+
+        None for a dask collection without one: its partitions are yet to be seen.
+        """
+        if is_collection(X):
+            return None if earlier is None else self._table
         if earlier is None:
             return Reader.of(X, self.categorical_features)
         if self.categorical_features not in (None, "from_dtype"):

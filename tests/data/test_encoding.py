@@ -21,6 +21,7 @@ from skgn.data.encoding import (
     means,
     row_of,
     steps_for,
+    totals_of,
 )
 
 NAN = np.nan
@@ -100,6 +101,11 @@ def positions(x, knots):
 
 
 # Knots.
+
+
+def category(column, codes, weights, count, with_means):
+    """Learn from the codes of rows."""
+    return Category.of(column, totals_of(codes, weights, count), with_means)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -397,7 +403,7 @@ def test_rare_categories_are_pooled():
     """Below a weight of three; unknown ones are one of them, missing ones are not."""
     codes = np.array([0, 0, 0, 1, 1, 2, 2, NAN])
     weights = np.array([1, 1, 1, 1.5, 1.5, 1, 1.9, 0.1])
-    part = Category.of(0, codes, weights, 5, False)
+    part = category(0, codes, weights, 5, False)
     assert_array_equal(part.kept, [0, 1])
     assert (part.pooled, part.missing, part.with_means) == (True, True, False)
     unit = np.eye(4)
@@ -408,11 +414,11 @@ def test_rare_categories_are_pooled():
 def test_an_unknown_category_is_the_mean_where_none_is_pooled():
     """So is a missing cell, where none was missing."""
     codes, weights = np.array([0, 0, 0, 1, 1, 1.0]), np.array([1, 1, 1, 3, 3, 3.0])
-    part = Category.of(0, codes, weights, 2, False)
+    part = category(0, codes, weights, 2, False)
     assert not part.pooled
     assert not part.missing
     assert_allclose(part.encode(np.array([-1, NAN, 1])), [[0.25, 0.75]] * 2 + [[0, 1]])
-    part = Category.of(0, np.r_[codes, NAN], np.r_[weights, 4], 2, False)
+    part = category(0, np.r_[codes, NAN], np.r_[weights, 4], 2, False)
     assert_allclose(part.encode(np.array([-1, NAN])), [[3 / 16, 9 / 16, 0.25], [0, 0, 1]])
 
 
@@ -421,11 +427,11 @@ def test_many_categories_need_more_weight(with_means, least):
     """More than twenty of them, by rows of positive weight; most beside mean targets."""
     codes, weights = np.repeat(np.arange(21.0), 3), np.ones(63)
     weights[:3], weights[3:6] = least / 3 + 1e-9, least / 3 - 1e-9
-    part = Category.of(0, codes, weights, 30, with_means)
+    part = category(0, codes, weights, 30, with_means)
     assert part.with_means == with_means
     assert_array_equal(part.kept, [0])
     weights[-3:] = 0
-    part = Category.of(0, codes, weights, 30, with_means)
+    part = category(0, codes, weights, 30, with_means)
     assert not part.with_means
     assert_array_equal(part.kept, np.arange(20))
     assert_array_equal(part.table[20], part.table[-2])
@@ -437,8 +443,8 @@ def test_a_weight_of_a_category_is_a_repetition():
         codes = rng.integers(count, size=120).astype(float)
         codes[:5] = NAN
         weights = rng.integers(0, 3, size=120)
-        one = Category.of(0, codes, weights.astype(float), count, False)
-        other = Category.of(
+        one = category(0, codes, weights.astype(float), count, False)
+        other = category(
             0, np.repeat(codes, weights), np.ones(weights.sum()), count, False
         )
         assert_array_equal(one.kept, other.kept)
@@ -446,7 +452,7 @@ def test_a_weight_of_a_category_is_a_repetition():
 
 
 def test_a_column_that_is_missing_altogether():
-    part = Category.of(0, np.full(4, NAN), np.ones(4), 0, False)
+    part = category(0, np.full(4, NAN), np.ones(4), 0, False)
     assert part.count == 0
     assert_array_equal(part.encode(np.array([NAN, -1])), [[1], [1]])
 
