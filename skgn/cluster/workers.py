@@ -75,13 +75,16 @@ class OnWorkers:
 
     def each(self, function: Callable[..., Any], own: Sequence[Any] = ()) -> list[Any]:
         """See :class:`Spread`."""
-        return self._gathered(self._asked(function, own), function)
+        answers = self._asked_of(self.futures, function, own)
+        return self._gathered(answers, function)
 
     def become(
         self, function: Callable[..., Any], own: Sequence[Any] = ()
     ) -> "OnWorkers":
         """See :class:`Spread`."""
-        return OnWorkers(self.client, self._asked(function, own), self.traffic)
+        return OnWorkers(
+            self.client, self._asked_of(self.futures, function, own), self.traffic
+        )
 
     def joined(
         self,
@@ -119,21 +122,16 @@ class OnWorkers:
 
     def sum(self, function: Callable[[Any], Sums]) -> Sums:
         """See :class:`Spread`."""
-        answers = self._asked(function)
+        answers = self._asked_of(self.futures, function, ())
         while len(answers) > FAN_IN:
             groups = [answers[i : i + FAN_IN] for i in range(0, len(answers), FAN_IN)]
             answers = self.client.map(added, groups, pure=False, key=_name("add"))
         return added(self._gathered(answers, function))
 
-    def _asked(
-        self, function: Callable[..., Any], own: Sequence[Any] = ()
-    ) -> list[Future[Any]]:
-        """Return a future for each part."""
-        return self._asked_of(self.futures, function, own)
-
     def _asked_of(
         self, parts: Sequence[Any], function: Callable[..., Any], own: Sequence[Any]
     ) -> list[Future[Any]]:
+        """Return a future for each part."""
         name = type(function).__name__.lower()
         question: Any = function
         copies = len(parts) if len(parts) <= FEW else 1

@@ -612,9 +612,7 @@ class GaussNewtonMLPClassifier(LabelEstimator, BaseGaussNewtonMLP):
         # only here: its package takes as long to import as this one
         from sklearn.metrics import accuracy_score
 
-        own = y, self.predict(X), sample_weight
-        y, labels, weights = collections().computed(*own)
-        return accuracy_score(y, labels, sample_weight=weights)
+        return collections().score(accuracy_score, self, X, y, sample_weight)
 
     def _chunk_targets(
         self, y: Any, classes: Any, earlier: AnyTargets | None

@@ -486,7 +486,15 @@ def predicted_lazily(
     return dask.array.concatenate(parts, allow_unknown_chunksizes=True)
 
 
-def computed(*several: Any) -> tuple[Any, ...]:
+def score(
+    metric: Callable[..., float], estimator: Any, X: Any, y: Any, sample_weight: Any
+) -> float:
+    """Return a metric of predictions for a collection; targets alone come here."""
+    y, predicted, weights = _computed(y, estimator.predict(X), sample_weight)
+    return metric(y, predicted, sample_weight=weights)
+
+
+def _computed(*several: Any) -> tuple[Any, ...]:
     """Return what collections hold as arrays, and all else as it is."""
     blocks = [_blocks(own, None) if is_collection(own) else None for own in several]
     values = dask.compute(*blocks)  # together: they may have tasks in common

@@ -334,9 +334,7 @@ class GaussNewtonMLPRegressor(RealEstimator, BaseGaussNewtonMLP):
         # only here: its package takes as long to import as this one
         from sklearn.metrics import r2_score
 
-        own = y, self.predict(X), sample_weight
-        y, predicted, weights = collections().computed(*own)
-        return r2_score(y, predicted, sample_weight=weights)
+        return collections().score(r2_score, self, X, y, sample_weight)
 
     @property
     def coefs_(self) -> tuple[Array, ...]:
